@@ -1,0 +1,3 @@
+//! The bledsoe program.
+
+fn main() {}

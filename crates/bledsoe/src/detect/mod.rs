@@ -1,0 +1,34 @@
+//! Finding faces: a [`Detector`] turns photos into boxes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Result,
+    geometry::{Point, Rect},
+    photo::Photo,
+};
+
+/// A face found in a photo.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detection {
+    /// The box, in the photo's pixels.
+    pub rect: Rect,
+    /// The detector's own score; higher is surer. Scores of different detectors do not compare.
+    pub score: f32,
+    /// Left eye, right eye, nose, left and right mouth corner (left as seen in the photo),
+    /// from detectors that find them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<[Point; 5]>,
+}
+
+/// Finds faces. Batch-first: a detector uses all cores for a batch by itself.
+pub trait Detector: Send + Sync {
+    /// The detector's id and settings, as written into results.
+    fn id(&self) -> &str;
+
+    /// The faces of each photo, best score first. A photo without faces gives an empty list.
+    ///
+    /// # Errors
+    /// When the engine fails; never for the content of a photo.
+    fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>>;
+}

@@ -1,0 +1,54 @@
+//! Landmarks: named points of a face, found inside a box.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, detect::Detection, geometry::Point, photo::Photo};
+
+/// Which points a set of landmarks holds, and in which order. Left and right are as seen in the photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// Left eye centre, right eye centre, nose tip, left mouth corner, right mouth corner (MTCNN, ArcFace).
+    Arcface5,
+    /// dlib's five: right eye outer, right eye inner, left eye outer, left eye inner corner, nose base,
+    /// where "right" is the eye at the photo's right side.
+    Dlib5,
+    /// The 68 points of iBUG 300-W, numbered from 0.
+    Ibug68,
+}
+
+impl Scheme {
+    /// How many points.
+    pub const fn len(self) -> usize {
+        match self {
+            Self::Arcface5 | Self::Dlib5 => 5,
+            Self::Ibug68 => 68,
+        }
+    }
+
+    /// Never: every scheme has points.
+    pub const fn is_empty(self) -> bool {
+        false
+    }
+}
+
+/// Points of one face in a photo's pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Landmarks {
+    /// The order and meaning of `points`.
+    pub scheme: Scheme,
+    /// `scheme.len()` points.
+    pub points: Vec<Point>,
+}
+
+/// Finds the landmarks of faces already detected.
+pub trait Landmarker: Send + Sync {
+    /// The predictor's id, as written into results.
+    fn id(&self) -> &str;
+
+    /// The landmarks of the face in `detection`.
+    ///
+    /// # Errors
+    /// When the detection lacks what the landmarker needs.
+    fn landmarks(&self, photo: &Photo, detection: &Detection) -> Result<Landmarks>;
+}

@@ -1,0 +1,7 @@
+//! Agreement with independent implementations (dlib, scikit-learn), from golden files made by tools/reference/.
+
+mod hog;
+mod landmarks;
+mod mmod;
+mod resnet;
+mod svm;
