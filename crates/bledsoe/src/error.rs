@@ -61,6 +61,20 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// What happened, without the path, for lists that name the photo in another column.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Io { source, .. } => source.to_string(),
+            Self::Photo { reason, .. } | Self::Format { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    /// An [`Error::Photo`] about bytes in memory.
+    pub fn photo(reason: impl Into<String>) -> Self {
+        Self::Photo { path: "<memory>".into(), reason: reason.into() }
+    }
+
     /// An [`Error::Io`] about `path`.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io { path: path.as_ref().to_owned(), source }

@@ -3,13 +3,14 @@
 //! A datum is a photo; it flows one way:
 //!
 //! ```text
-//! dataset -> decode -> detect -> landmarks -> align -> embed -> classify -> evaluate
+//! dataset -> decode -> detect -> landmarks -> align -> embed -> classify -> evaluate -> report
 //! ```
 //!
 //! Each stage is one module, and a module imports only from those above it.
 
 pub mod error;
 pub mod geometry;
+pub mod hash;
 
 pub mod align;
 pub mod classify;
@@ -18,9 +19,11 @@ pub mod detect;
 pub mod embed;
 pub mod engine;
 pub mod evaluate;
+pub mod gallery;
 pub mod landmark;
 pub mod model;
 pub mod photo;
 pub mod pipeline;
+pub mod report;
 
 pub use error::{Error, Result};

@@ -1,1 +1,9 @@
-//! (being written)
+//! Datasets: which photos there are, and whose they are.
+//!
+//! The layout is that of LFW: `FOLDER/person/photo.jpg`. A photo deeper down belongs to the folder it lies in; one at
+//! the top belongs to nobody.
+
+mod folder;
+pub mod split;
+
+pub use folder::{Item, Scan, Skipped, scan};

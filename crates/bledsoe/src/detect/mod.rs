@@ -1,5 +1,15 @@
 //! Finding faces: a [`Detector`] turns photos into boxes.
 
+mod centerface;
+mod hog;
+mod mmod;
+mod select;
+
+// TODO(base): pub use centerface::CenterFace;
+// TODO(base): pub use hog::Hog;
+// TODO(base): pub use mmod::Mmod;
+pub use select::Select;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -1,1 +1,37 @@
 //! Embedding: a face chip becomes a unit vector in which distance is similarity.
+//!
+//! An [`Embedder`] takes, for each face, one chip per template that it names, and gives one [`Embedding`]. There are
+//! [`NetworkEmbedder`] (one network) and [`Fusion`] (several embedders, joined). [`table`] keeps embeddings on disk.
+
+mod embedding;
+mod fusion;
+mod network;
+pub mod table;
+
+pub use embedding::Embedding;
+pub use fusion::Fusion;
+pub use network::NetworkEmbedder;
+
+use crate::{
+    Result,
+    align::{FaceChip, Template},
+};
+
+/// Turns face chips into embeddings. Batch-first: an embedder uses all cores for a batch by itself.
+pub trait Embedder: Send + Sync {
+    /// The embedder's id, as written into results.
+    fn id(&self) -> &str;
+
+    /// Length of an embedding.
+    fn dim(&self) -> usize;
+
+    /// The chips that it takes of each face, in order; each at its template's own size.
+    fn templates(&self) -> &[Template];
+
+    /// One embedding a face; `faces[i]` holds one chip for each of [`Embedder::templates`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Mismatch`] when a chip is missing or of another size, [`crate::Error::Engine`] when the engine
+    /// fails.
+    fn embed(&self, faces: &[Vec<FaceChip>]) -> Result<Vec<Embedding>>;
+}

@@ -1,8 +1,15 @@
 //! Engines: run a network.
 //!
-//! An [`Engine`] is a backend opened once; it loads ONNX bytes into [`Session`]s.
+//! An [`Engine`] is a backend opened once; it loads ONNX bytes into [`Session`]s. There are two: rten, compiled in and
+//! always there, and ONNX Runtime, a shared library that [`install`] fetches, several times faster. What was chosen,
+//! and why, is in [`Engine::describe`]; a backend asked for by name is never silently replaced.
 
-use std::str::FromStr;
+pub mod install;
+pub mod library;
+mod ort;
+mod rten;
+
+use std::{str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +76,82 @@ impl FromStr for Device {
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda),
             _ => Err(Error::Invalid(format!("device {s:?}: expected cpu or cuda"))),
+        }
+    }
+}
+
+/// How exactly a network must be computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// bf16 where the processor has it: embeddings agree with f32 to a cosine of 0.9999.
+    Fast,
+    /// f32 throughout: for detectors, whose boxes move with small errors.
+    Full,
+}
+
+/// How to open an engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineConfig {
+    /// Which backend.
+    pub backend: Backend,
+    /// Where networks run.
+    pub device: Device,
+    /// Threads of the engine; 0 takes all cores.
+    pub threads: usize,
+}
+
+/// A backend that is ready to load networks.
+pub struct Engine {
+    backend: Opened,
+    description: String,
+}
+
+enum Opened {
+    Ort(Arc<ort::Runtime>),
+    Rten(rten::Runtime),
+}
+
+impl Engine {
+    /// Opens the backend of `config`. `Backend::Auto` takes ONNX Runtime if it loads, else rten.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] when the backend asked for cannot be loaded, or has no such device.
+    pub fn open(config: &EngineConfig) -> Result<Self> {
+        let threads = if config.threads > 0 {
+            config.threads
+        } else {
+            std::thread::available_parallelism().map_or(1, usize::from)
+        };
+        let rten = |why: &str| {
+            if config.device == Device::Cuda {
+                return Err(Error::engine("rten", format!("runs on the CPU only{why}; --device cuda needs ONNX Runtime: bledsoe engine install --cuda")));
+            }
+            Ok(Self { description: format!("{}, {threads} threads{why}", rten::NAME), backend: Opened::Rten(rten::Runtime::new(threads)) })
+        };
+        let ort = || {
+            let runtime = ort::Runtime::open(config.device, threads)?;
+            Ok(Self { description: runtime.description().to_owned(), backend: Opened::Ort(Arc::new(runtime)) })
+        };
+        match config.backend {
+            Backend::Rten => rten(""),
+            Backend::Ort => ort(),
+            Backend::Auto => ort().or_else(|error: Error| rten(&format!(" ({error})"))),
+        }
+    }
+
+    /// The backend, its version, provider, precision and threads, for people and for results.
+    pub fn describe(&self) -> &str {
+        &self.description
+    }
+
+    /// Loads a network from ONNX bytes; `name` is for error messages.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] when the backend cannot run the network.
+    pub fn load(&self, name: &str, onnx: Vec<u8>, precision: Precision) -> Result<Box<dyn Session>> {
+        match &self.backend {
+            Opened::Ort(runtime) => Ok(Box::new(ort::Runtime::load(runtime, name, &onnx, precision)?)),
+            Opened::Rten(runtime) => Ok(Box::new(runtime.load(name, onnx)?)),
         }
     }
 }

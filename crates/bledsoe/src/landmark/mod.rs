@@ -1,11 +1,17 @@
 //! Landmarks: named points of a face, found inside a box.
 
+mod detected;
+mod regression;
+
+pub use detected::DetectedPoints;
+// TODO(base): pub use regression::RegressionTrees;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Result, detect::Detection, geometry::Point, photo::Photo};
 
 /// Which points a set of landmarks holds, and in which order. Left and right are as seen in the photo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
     /// Left eye centre, right eye centre, nose tip, left mouth corner, right mouth corner (MTCNN, ArcFace).
@@ -39,6 +45,27 @@ pub struct Landmarks {
     pub scheme: Scheme,
     /// `scheme.len()` points.
     pub points: Vec<Point>,
+}
+
+impl Landmarks {
+    /// Landmarks of a coarser scheme, where these hold them: 68 points give both schemes of five.
+    pub fn reduced_to(&self, scheme: Scheme) -> Option<Self> {
+        let p = &self.points;
+        if self.scheme != Scheme::Ibug68 || p.len() != Scheme::Ibug68.len() {
+            return None;
+        }
+        let mean = |range: std::ops::Range<usize>| {
+            let n = range.len() as f32;
+            let sum = range.fold((0.0, 0.0), |(x, y), i| (x + p[i].x, y + p[i].y));
+            Point::new(sum.0 / n, sum.1 / n)
+        };
+        let points = match scheme {
+            Scheme::Arcface5 => vec![mean(36..42), mean(42..48), p[30], p[48], p[54]],
+            Scheme::Dlib5 => vec![p[45], p[42], p[36], p[39], p[33]],
+            Scheme::Ibug68 => return None,
+        };
+        Some(Self { scheme, points })
+    }
 }
 
 /// Finds the landmarks of faces already detected.

@@ -1,1 +1,17 @@
-//! (being written)
+//! Models: what each one is (its [`Contract`]), where its bytes are (the [`Store`]), and readers of foreign formats.
+//!
+//! The registry (`models/registry.toml`) is compiled in, and so is the embedded pack. Bytes are checked against the
+//! contract's SHA-256 each time they are loaded.
+
+mod contract;
+pub mod dlib;
+pub mod onnx;
+pub mod pack;
+pub mod pull;
+mod registry;
+pub mod selftest;
+mod store;
+
+pub use contract::{Channels, Contract, Format, Input, Output, Pull, PullClient, SelfTest, Task, Threshold};
+pub use registry::{FusionSpec, Registry};
+pub use store::Store;

@@ -1,4 +1,9 @@
-//! A photo: RGB, 8 bits, upright.
+//! A photo: RGB, 8 bits, upright; decoding it from a file, and writing chips.
+
+mod decode;
+mod encode;
+
+pub use decode::Limits;
 
 use crate::{Error, Result};
 

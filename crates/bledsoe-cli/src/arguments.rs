@@ -1,0 +1,96 @@
+//! Flags that several commands share: what was typed, resolved once into what it means.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use bledsoe::{
+    align::Template,
+    dataset::Scan,
+    detect::Select,
+    embed::Embedder,
+    engine::{Backend, Device, EngineConfig},
+    photo::Limits,
+    pipeline::{Alignment, ChipReader, DetectorOptions, Finder, Loader, Source},
+};
+
+/// Which engine runs the networks.
+#[derive(clap::Args, Debug, Clone)]
+pub struct EngineArgs {
+    /// Engine: auto (the fastest that loads), ort (ONNX Runtime) or rten (built in)
+    #[arg(long, default_value = "auto", value_name = "NAME")]
+    engine: Backend,
+    /// Where networks run: cpu or cuda
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    device: Device,
+    /// Threads to use; 0 takes all cores
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    threads: usize,
+    /// Folder with model files of your own, looked at before the embedded ones
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+}
+
+impl EngineArgs {
+    /// Opens the engine and the model store, and bounds the thread pool.
+    pub fn loader(&self) -> Result<Loader> {
+        if self.threads > 0 {
+            // Fails only if a pool stands already, with the same bound: the flags are parsed once.
+            let _ = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build_global();
+        }
+        let config = EngineConfig { backend: self.engine, device: self.device, threads: self.threads };
+        Ok(Loader::new(&config, self.models.as_deref())?)
+    }
+}
+
+/// How faces are found.
+#[derive(clap::Args, Debug, Clone)]
+pub struct FinderArgs {
+    /// Detector: centerface, hog or mmod, or a dlib .svm/.dat file
+    #[arg(long, default_value = bledsoe::pipeline::DEFAULT_DETECTOR, value_name = "NAME")]
+    detector: String,
+    /// Double the photo N times before HOG or MMOD looks at it, to find smaller faces
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    upsample: u32,
+    /// Take detections with at least this score (the default is the detector's own)
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    min_score: Option<f32>,
+    /// Landmarks: auto, detector (its own five points), landmarks5, landmarks68, or a dlib .dat file
+    #[arg(long, default_value = "auto", value_name = "NAME")]
+    landmarks: String,
+    /// Which faces of a photo to take: center, largest or all
+    #[arg(long, default_value = "center", value_name = "WHICH")]
+    select: Select,
+}
+
+impl FinderArgs {
+    /// Whether every face is asked for.
+    pub fn takes_all(&self) -> bool {
+        self.select == Select::All
+    }
+
+    /// A finder that cuts out chips of `templates`.
+    pub fn finder(&self, loader: &Loader, templates: Vec<(Template, u32)>) -> Result<Finder> {
+        let options = DetectorOptions { upsample: self.upsample, min_score: self.min_score };
+        let detector = loader.detector(&self.detector, &options)?;
+        let landmarker = loader.landmarker(&self.landmarks, &self.detector, &templates)?;
+        Ok(Finder { detector, landmarker, select: self.select, limits: Limits::default(), templates })
+    }
+
+    /// The source for a folder: a chip reader where `align` made it, else a finder.
+    pub fn source(&self, input: &Path, loader: &Loader, embedder: &dyn Embedder) -> Result<Box<dyn Source>> {
+        let templates = embedder.templates().iter().map(|t| (t.clone(), t.size())).collect();
+        Ok(match Alignment::of_folder(input)? {
+            Some(alignment) => Box::new(ChipReader::new(alignment, templates)?),
+            None => Box::new(self.finder(loader, templates)?),
+        })
+    }
+}
+
+/// The photos of a folder, or a clear word that there are none.
+pub fn scan(input: &Path) -> Result<Scan> {
+    let scan = bledsoe::dataset::scan(input)?;
+    if scan.items.is_empty() {
+        bail!("{}: no photos there (JPEG, PNG, WebP, BMP, PGM/PPM, GIF or TIFF)", input.display());
+    }
+    Ok(scan)
+}

@@ -1,0 +1,77 @@
+//! What a person sees: the progress bar, Ctrl-C, JSON, and the list of skipped photos.
+
+use std::{
+    path::Path,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context, Result};
+use bledsoe::{
+    dataset::Skipped,
+    pipeline::{Counts, Monitor},
+};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Runs `work` with a progress bar over `total` photos on standard error. The first Ctrl-C stops it after the chunk in
+/// hand, the second at once.
+pub fn with_progress<T>(total: usize, work: impl FnOnce(&Monitor<'_>) -> bledsoe::Result<T>) -> Result<T> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let handler = Arc::clone(&stop);
+    // Fails only if a handler stands already: then its flag is another's, and Ctrl-C ends the program as usual.
+    let _ = ctrlc::set_handler(move || {
+        if handler.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after the photos in hand; press Ctrl-C again to stop at once");
+    });
+    let bar = ProgressBar::new(total as u64);
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:30} {pos}/{len} photos, {per_sec}, {eta} left {msg}",
+    )?);
+    let progress = |counts: Counts| {
+        bar.set_position(counts.photos as u64);
+        bar.set_message(format!("({} faces, {} skipped)", counts.faces, counts.skipped));
+    };
+    let result = work(&Monitor { progress: &progress, stop: &stop });
+    bar.finish_and_clear();
+    Ok(result?)
+}
+
+/// Prints a result as JSON on standard output.
+pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Writes the list of skipped photos as CSV: `path,stage,reason`.
+pub fn write_skipped(path: &Path, skipped: &[Skipped]) -> Result<()> {
+    let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let mut csv = String::from("path,stage,reason\n");
+    for photo in skipped {
+        csv += &format!("{},{},{}\n", quote(&photo.path), quote(&photo.stage), quote(&photo.reason));
+    }
+    std::fs::write(path, csv).with_context(|| path.display().to_string())
+}
+
+/// Tells of skipped photos on standard error: the first few by name, then where all are.
+pub fn tell_skipped(skipped: &[Skipped], list: Option<&Path>) {
+    const SHOWN: usize = 10;
+    for photo in skipped.iter().take(SHOWN) {
+        eprintln!("skipped {} ({}): {}", photo.path, photo.stage, photo.reason);
+    }
+    if skipped.len() > SHOWN {
+        eprintln!("… and {} more", skipped.len() - SHOWN);
+    }
+    if let Some(list) = list.filter(|_| !skipped.is_empty()) {
+        eprintln!("all {} skipped photos with their reasons: {}", skipped.len(), list.display());
+    }
+}
+
+/// 0 when every photo was done, 1 when some were skipped.
+pub fn exit_code(skipped: &[Skipped]) -> ExitCode {
+    ExitCode::from(u8::from(!skipped.is_empty()))
+}

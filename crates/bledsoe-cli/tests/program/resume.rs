@@ -1,0 +1,55 @@
+//! A run killed at any moment goes on, and ends with the same bytes.
+
+use std::{fs, path::Path, process::Stdio, time::Duration};
+
+use crate::{bledsoe, example_photos, json, photos_below, text};
+
+/// 600 photos in 20 folders: those of the repository, each made distinct by bytes that decoders ignore.
+fn folder_of_600(into: &Path) {
+    let photos = photos_below(&example_photos());
+    for i in 0..600 {
+        let photo = &photos[i % photos.len()];
+        let folder = into.join(format!("person {:02}", i % 20));
+        fs::create_dir_all(&folder).unwrap();
+        let mut bytes = fs::read(photo).unwrap();
+        bytes.extend(format!("copy {i}").bytes());
+        let extension = photo.extension().unwrap().to_str().unwrap();
+        fs::write(folder.join(format!("{i:04}.{extension}")), bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_killed_run_resumes_to_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let photos = dir.path().join("photos");
+    folder_of_600(&photos);
+    let embed = |out: &Path, resume: bool| {
+        let mut command = bledsoe();
+        command.args(["embed", text(&photos), "--out", text(out), "--detector", "hog", "--json"]);
+        if resume {
+            command.arg("--resume");
+        }
+        command
+    };
+
+    let undisturbed = dir.path().join("undisturbed.parquet");
+    let start = std::time::Instant::now();
+    let output = embed(&undisturbed, false).output().unwrap();
+    let whole = start.elapsed();
+    assert!(json(&output)["summary"]["counts"]["faces"].as_u64().unwrap() >= 500);
+    let expected = fs::read(&undisturbed).unwrap();
+
+    let mut resumed_photos = 0;
+    for (round, share) in [0.15, 0.4, 0.55, 0.75, 0.9].into_iter().enumerate() {
+        let out = dir.path().join(format!("killed-{round}.parquet"));
+        let mut child = embed(&out, false).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * share));
+        child.kill().unwrap(); // SIGKILL
+        child.wait().unwrap();
+        let output = embed(&out, true).output().unwrap();
+        resumed_photos += json(&output)["summary"]["counts"]["resumed"].as_u64().unwrap();
+        assert_eq!(fs::read(&out).unwrap(), expected, "killed after {share} of the run");
+        assert!(!dir.path().join(format!("killed-{round}.parquet.partial")).exists());
+    }
+    assert!(resumed_photos > 0, "no killed run had finished a chunk: the test tests nothing");
+}

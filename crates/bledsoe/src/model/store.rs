@@ -1,0 +1,110 @@
+//! Where the bytes of models are.
+
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
+
+use super::{Contract, Format, Registry, pack};
+use crate::{Error, Result, engine::library, hash};
+
+/// The files of `models/`, compiled in.
+const EMBEDDED: &[(&str, &[u8])] = &[
+    ("mobilefacenet.safetensors", include_bytes!("../../../../models/mobilefacenet.safetensors")),
+    ("facenet.safetensors", include_bytes!("../../../../models/facenet.safetensors")),
+    ("dlib.safetensors", include_bytes!("../../../../models/dlib.safetensors")),
+    ("centerface.safetensors", include_bytes!("../../../../models/centerface.safetensors")),
+    ("mmod.safetensors", include_bytes!("../../../../models/mmod.safetensors")),
+    ("hog.svm", include_bytes!("../../../../models/hog.svm")),
+    ("landmarks5.safetensors", include_bytes!("../../../../models/landmarks5.safetensors")),
+    ("age-gender.safetensors", include_bytes!("../../../../models/age-gender.safetensors")),
+];
+
+/// Finds models: in a folder of the user's own, in the user's cache, or in the embedded pack, in this order.
+#[derive(Debug, Clone)]
+pub struct Store {
+    folders: Vec<PathBuf>,
+}
+
+impl Store {
+    /// A store that looks into `folder` first, if there is one.
+    pub fn new(folder: Option<&Path>) -> Self {
+        Self { folders: folder.map(Path::to_owned).into_iter().chain([Self::cache()]).collect() }
+    }
+
+    /// Where pulled models are kept.
+    pub fn cache() -> PathBuf {
+        library::cache().join("models")
+    }
+
+    /// The verified bytes of the model called `id` in the registry.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when it is not known, not there, or not the file that its contract names.
+    pub fn bytes(&self, id: &str) -> Result<Cow<'static, [u8]>> {
+        let contract = Registry::embedded()?.get(id)?;
+        for folder in &self.folders {
+            let path = folder.join(&contract.file);
+            match std::fs::read(&path) {
+                Ok(bytes) => {
+                    verify(contract, &bytes, &path.display().to_string())?;
+                    return Ok(Cow::Owned(bytes));
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(Error::io(&path, e)),
+            }
+        }
+        let embedded = EMBEDDED.iter().find(|(file, _)| *file == contract.file);
+        let (_, bytes) = embedded
+            .ok_or_else(|| Error::model(id, format!("not on this machine: get it with `bledsoe models pull {id}`")))?;
+        verify(contract, bytes, "the embedded pack")?;
+        Ok(Cow::Borrowed(bytes))
+    }
+
+    /// The network called `id` as plain f32 ONNX.
+    ///
+    /// # Errors
+    /// As [`Store::bytes`], and when the model is no network.
+    pub fn onnx(&self, id: &str) -> Result<Vec<u8>> {
+        let bytes = self.bytes(id)?;
+        match Registry::embedded()?.get(id)?.format {
+            Format::Pack => pack::widen(&bytes, id),
+            Format::Onnx => Ok(bytes.into_owned()),
+            Format::Hog | Format::Shape | Format::ShapeDat => Err(Error::model(id, "not a network")),
+        }
+    }
+}
+
+/// Checks `bytes` found at `place` against the contract.
+pub(super) fn verify(contract: &Contract, bytes: &[u8], place: &str) -> Result<()> {
+    let found = hash::sha256(bytes);
+    if found == contract.sha256.to_lowercase() {
+        return Ok(());
+    }
+    Err(Error::model(&contract.id, format!("{place}: its SHA-256 is {found}, expected {}", contract.sha256)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_model_is_what_its_contract_names() {
+        let store = Store { folders: Vec::new() };
+        let registry = Registry::embedded().unwrap();
+        for model in registry.models().iter().filter(|m| m.embedded) {
+            assert_eq!(store.bytes(&model.id).unwrap().len() as u64, model.bytes, "{}", model.id);
+        }
+        for (file, _) in EMBEDDED {
+            assert!(registry.models().iter().any(|m| m.embedded && m.file == *file), "{file} is embedded, not listed");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_the_promised_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("hog.svm"), b"something else").unwrap();
+        let error = Store::new(Some(dir.path())).bytes("hog").unwrap_err().to_string();
+        assert!(error.contains("SHA-256"), "{error}");
+    }
+}
