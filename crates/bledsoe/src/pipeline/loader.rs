@@ -1,15 +1,20 @@
 //! Opens engine, models and stages by the names that a user types.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use crate::{
     Error, Result,
     align::Template,
-    detect::Detector,
-    embed::Embedder,
-    engine::{Engine, EngineConfig},
-    landmark::Landmarker,
-    model::{Registry, Store, Threshold},
+    detect::{CenterFace, Detector, Hog, Mmod},
+    embed::{Embedder, Fusion, NetworkEmbedder},
+    engine::{Engine, EngineConfig, Precision},
+    hash,
+    landmark::{DetectedPoints, Landmarker, RegressionTrees, Scheme},
+    model::{Contract, Format, Registry, Store, Task, Threshold, dlib},
 };
 
 /// The detector that is used if none is named.
@@ -26,10 +31,11 @@ pub struct DetectorOptions {
     pub min_score: Option<f32>,
 }
 
-/// Opens stages by name, all on one engine.
+/// Opens stages by name, all on one engine, and remembers which model files they were made of.
 pub struct Loader {
     engine: Engine,
     store: Store,
+    loaded: Mutex<BTreeMap<String, String>>,
 }
 
 impl Loader {
@@ -38,12 +44,17 @@ impl Loader {
     /// # Errors
     /// [`Error::Engine`] when the engine asked for does not load.
     pub fn new(config: &EngineConfig, models: Option<&Path>) -> Result<Self> {
-        Ok(Self { engine: Engine::open(config)?, store: Store::new(models) })
+        Ok(Self { engine: Engine::open(config)?, store: Store::new(models), loaded: Mutex::default() })
     }
 
     /// The engine, for people and for results.
     pub fn engine(&self) -> &str {
         self.engine.describe()
+    }
+
+    /// The SHA-256 of every model file opened so far, by id or path.
+    pub fn models(&self) -> BTreeMap<String, String> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The template called `name`.
@@ -58,36 +69,169 @@ impl Loader {
     ///
     /// # Errors
     /// [`Error::Model`] when the embedder is not known.
-    pub fn threshold(&self, _embedder: &str) -> Result<Option<Threshold>> {
-        Err(Error::Invalid("being written".into()))
+    pub fn threshold(&self, embedder: &str) -> Result<Option<Threshold>> {
+        if embedder.contains('+') {
+            let fusion = Registry::embedded()?.fusions().iter().find(|fusion| fusion.id == embedder);
+            return Ok(fusion.and_then(|fusion| fusion.threshold.clone()));
+        }
+        Ok(contract(embedder)?.threshold)
     }
 
-    /// The embedder called `name`.
+    /// The embedder called `name`: of the registry, a file (`.onnx` with its contract beside it, or dlib's `.dat`), or
+    /// several joined by `+`.
     ///
     /// # Errors
     /// [`Error::Model`] when it is not known or not on this machine.
-    pub fn embedder(&self, _name: &str) -> Result<Box<dyn Embedder>> {
-        Err(Error::Invalid("being written".into()))
+    pub fn embedder(&self, name: &str) -> Result<Box<dyn Embedder>> {
+        let names: Vec<&str> = name.split('+').collect();
+        if let [one] = names.as_slice() {
+            return self.network_embedder(one);
+        }
+        let fusion = Registry::embedded()?.fusions().iter().find(|fusion| fusion.id == name);
+        let parts = names.iter().enumerate().map(|(i, part)| {
+            // Equal weights where none were measured.
+            let weight = fusion.and_then(|fusion| fusion.weights.get(i)).copied().unwrap_or(1.0);
+            Ok((self.network_embedder(part)?, weight))
+        });
+        Ok(Box::new(Fusion::new(parts.collect::<Result<_>>()?)?))
     }
 
-    /// The detector called `name`.
+    fn network_embedder(&self, name: &str) -> Result<Box<dyn Embedder>> {
+        let contract = contract(name)?;
+        if contract.task != Task::Embed {
+            return Err(Error::model(name, "not an embedder: see `bledsoe models list`"));
+        }
+        let onnx = match file(name) {
+            Some(path) => self.file_onnx(path, &contract)?,
+            None => self.store.onnx(name)?,
+        };
+        self.remember(name, &contract.sha256);
+        let template = self.template(contract.template.as_deref().unwrap_or_default())?;
+        let session = self.engine.load(name, onnx, Precision::Fast)?;
+        Ok(Box::new(NetworkEmbedder::new(&contract, template, session)?))
+    }
+
+    /// A user's own network as ONNX, its hash checked where its contract states one.
+    fn file_onnx(&self, path: &Path, contract: &Contract) -> Result<Vec<u8>> {
+        let (bytes, name) = self.read(path)?;
+        contract.verify(&bytes, &name)?;
+        match contract.format {
+            Format::Onnx => Ok(bytes),
+            Format::ResnetDat => dlib::network::resnet_to_onnx(&bytes, &name),
+            _ => Err(Error::model(name, "format: expected onnx or resnet-dat")),
+        }
+    }
+
+    /// The detector called `name`: of the registry, or a dlib `.svm` (HOG) or `.dat` (MMOD) file.
     ///
     /// # Errors
     /// [`Error::Model`] when it is not known or not on this machine.
-    pub fn detector(&self, _name: &str, _options: &DetectorOptions) -> Result<Box<dyn Detector>> {
-        Err(Error::Invalid("being written".into()))
+    pub fn detector(&self, name: &str, options: &DetectorOptions) -> Result<Box<dyn Detector>> {
+        let (format, bytes) = match file(name) {
+            Some(path) => {
+                let format = if has_extension(path, "svm") { Format::Hog } else { Format::MmodDat };
+                (format, self.read(path)?.0)
+            }
+            None => {
+                let contract = Registry::embedded()?.get(name)?;
+                if contract.task != Task::Detect {
+                    return Err(Error::model(name, "not a detector: see `bledsoe models list`"));
+                }
+                self.remember(name, &contract.sha256);
+                match contract.format {
+                    format @ (Format::Hog | Format::MmodDat) => (format, self.store.bytes(name)?.into_owned()),
+                    format => (format, self.store.onnx(name)?),
+                }
+            }
+        };
+        let DetectorOptions { upsample, min_score } = *options;
+        Ok(match format {
+            Format::Hog => Box::new(Hog::new(dlib::hog::read(&bytes, name)?, name, upsample, min_score)?),
+            Format::MmodDat => self.mmod(name, dlib::network::mmod_to_onnx(&bytes, name)?, options)?,
+            _ if name == "mmod" => self.mmod(name, bytes, options)?,
+            _ if upsample > 0 => {
+                return Err(Error::Invalid(format!("--upsample is for hog and mmod; {name} scales photos itself")));
+            }
+            _ => Box::new(CenterFace::new(self.engine.load(name, bytes, Precision::Full)?, min_score)),
+        })
     }
 
-    /// The landmarker called `name`.
+    fn mmod(&self, _name: &str, _onnx: Vec<u8>, _options: &DetectorOptions) -> Result<Box<dyn Detector>> {
+        todo!()
+    }
+
+    /// The landmarker called `name` for the boxes of `detector` and the chips of `templates`: `detector`, one of the
+    /// registry, a dlib `.dat` file, or `auto`: 68 points where a template needs them, else the detector's own five,
+    /// else dlib's five.
     ///
     /// # Errors
     /// [`Error::Model`] when it is not known or not on this machine.
     pub fn landmarker(
         &self,
-        _name: &str,
-        _detector: &str,
-        _templates: &[(Template, u32)],
+        name: &str,
+        detector: &str,
+        templates: &[(Template, u32)],
     ) -> Result<Box<dyn Landmarker>> {
-        Err(Error::Invalid("being written".into()))
+        let name = match name {
+            "auto" if templates.iter().any(|(t, _)| t.schemes().all(|s| s == Scheme::Ibug68)) => "landmarks68",
+            "auto" if detector.starts_with("centerface") => "detector",
+            "auto" => "landmarks5",
+            other => other,
+        };
+        if name == "detector" {
+            return Ok(Box::new(DetectedPoints));
+        }
+        let predictor = match file(name) {
+            Some(path) => {
+                let (bytes, name) = self.read(path)?;
+                dlib::shape::read_dat(&bytes, &name)?
+            }
+            None => {
+                let contract = Registry::embedded()?.get(name)?;
+                let bytes = self.store.bytes(name)?;
+                self.remember(name, &contract.sha256);
+                match contract.format {
+                    Format::Shape => dlib::shape::read_compact(&bytes, name)?,
+                    Format::ShapeDat => dlib::shape::read_dat(&bytes, name)?,
+                    _ => return Err(Error::model(name, "not a landmark predictor: see `bledsoe models list`")),
+                }
+            }
+        };
+        Ok(Box::new(RegressionTrees::new(name, predictor)))
+    }
+
+    /// A user's own file and its name for messages.
+    fn read(&self, path: &Path) -> Result<(Vec<u8>, String)> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        self.remember(&name, &hash::sha256(&bytes));
+        Ok((bytes, name))
+    }
+
+    fn remember(&self, name: &str, sha256: &str) {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), sha256.to_owned());
+    }
+}
+
+/// The path, if `name` is that of a model file rather than an id.
+fn file(name: &str) -> Option<&Path> {
+    let path = Path::new(name);
+    ["onnx", "dat", "svm"].iter().any(|extension| has_extension(path, extension)).then_some(path)
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
+}
+
+/// The contract of an id or of a user's own model.
+fn contract(name: &str) -> Result<Contract> {
+    let registry = Registry::embedded()?;
+    match file(name) {
+        // dlib's network has one contract, wherever its file lies.
+        Some(path) if has_extension(path, "dat") => {
+            Ok(Contract { id: "dlib-f32".into(), sha256: String::new(), ..registry.get("dlib-f32")?.clone() })
+        }
+        Some(path) => Contract::of_file(path),
+        None => registry.get(name).cloned(),
     }
 }
