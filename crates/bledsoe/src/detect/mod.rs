@@ -5,7 +5,7 @@ mod hog;
 mod mmod;
 mod select;
 
-// TODO(base): pub use centerface::CenterFace;
+pub use centerface::CenterFace;
 // TODO(base): pub use hog::Hog;
 // TODO(base): pub use mmod::Mmod;
 pub use select::Select;

@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod planes;
 
 pub use decode::Limits;
 

@@ -3,5 +3,6 @@
 mod hog;
 mod landmarks;
 mod mmod;
+mod networks;
 mod resnet;
 mod svm;
