@@ -3,10 +3,11 @@
 mod centerface;
 mod hog;
 mod mmod;
+mod overlap;
 mod select;
 
 pub use centerface::CenterFace;
-// TODO(base): pub use hog::Hog;
+pub use hog::Hog;
 // TODO(base): pub use mmod::Mmod;
 pub use select::Select;
 
