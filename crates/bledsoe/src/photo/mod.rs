@@ -2,7 +2,9 @@
 
 mod decode;
 mod encode;
+mod jpeg;
 
+pub(crate) use decode::pixels;
 pub use decode::Limits;
 
 use crate::{Error, Result};
