@@ -3,10 +3,7 @@
 use std::{
     path::Path,
     process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::{Context, Result};
@@ -16,19 +13,21 @@ use bledsoe::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// Set by the first Ctrl-C; one a process, as its handler is.
+static STOP: AtomicBool = AtomicBool::new(false);
+
 /// Runs `work` with a progress bar over `total` photos on standard error. The first Ctrl-C stops it after the chunk in
 /// hand, the second at once.
 pub fn with_progress<T>(total: usize, work: impl FnOnce(&Monitor<'_>) -> bledsoe::Result<T>) -> Result<T> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let handler = Arc::clone(&stop);
-    // Fails only if a handler stands already: then its flag is another's, and Ctrl-C ends the program as usual.
+    let bar = ProgressBar::new(total as u64);
+    let shown = bar.clone();
+    // Fails only if it was set for an earlier part of this command, and then it serves this part too.
     let _ = ctrlc::set_handler(move || {
-        if handler.swap(true, Ordering::Relaxed) {
+        if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("stopping after the photos in hand; press Ctrl-C again to stop at once");
+        shown.suspend(|| eprintln!("stopping after the photos in hand; press Ctrl-C again to stop at once"));
     });
-    let bar = ProgressBar::new(total as u64);
     bar.set_style(ProgressStyle::with_template(
         "{bar:30} {pos}/{len} photos, {per_sec}, {eta} left {msg}",
     )?);
@@ -36,7 +35,7 @@ pub fn with_progress<T>(total: usize, work: impl FnOnce(&Monitor<'_>) -> bledsoe
         bar.set_position(counts.photos as u64);
         bar.set_message(format!("({} faces, {} skipped)", counts.faces, counts.skipped));
     };
-    let result = work(&Monitor { progress: &progress, stop: &stop });
+    let result = work(&Monitor { progress: &progress, stop: &STOP });
     bar.finish_and_clear();
     Ok(result?)
 }

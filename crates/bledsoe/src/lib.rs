@@ -11,6 +11,7 @@
 pub mod error;
 pub mod geometry;
 pub mod hash;
+pub mod package;
 
 pub mod align;
 pub mod classify;

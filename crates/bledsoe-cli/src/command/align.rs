@@ -1,8 +1,11 @@
 //! `bledsoe align`
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use bledsoe::pipeline::{self, align::ChipFormat};
 use serde_json::json;
 
@@ -45,6 +48,9 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let scan = scan(&args.r#in)?;
+    if within(&args.out, &args.r#in)? {
+        bail!("{}: lies in the folder of photos, where chips would be taken for photos", args.out.display());
+    }
     let loader = args.engine.loader()?;
     let template = loader.template(&args.template)?;
     let size = args.size.unwrap_or(template.size());
@@ -67,4 +73,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
         );
     }
     Ok(console::exit_code(&summary.skipped))
+}
+
+/// Whether `folder`, which need not exist yet, lies in `outer` or is it.
+fn within(folder: &Path, outer: &Path) -> Result<bool> {
+    let outer = outer.canonicalize().with_context(|| outer.display().to_string())?;
+    let folder = std::path::absolute(folder).with_context(|| folder.display().to_string())?;
+    // What exists of the path decides: links in it count.
+    let existing = folder.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    Ok(existing.is_some_and(|existing| existing.starts_with(&outer)))
 }

@@ -65,6 +65,11 @@ pub fn scan(input: &Path) -> Result<Scan> {
             Ok(entry) if entry.file_type().is_file() && is_photo(entry.path()) => {
                 scan.items.push(item(input, entry.into_path()));
             }
+            Ok(entry) if !entry.file_type().is_dir() && is_photo(entry.path()) => scan.skipped.push(Skipped {
+                path: relative(input, entry.path()),
+                stage: "scan".into(),
+                reason: "neither a file nor a folder (a pipe, socket or device)".into(),
+            }),
             Ok(_) => {}
             Err(error) => {
                 let path = error.path().unwrap_or(input);
@@ -77,9 +82,25 @@ pub fn scan(input: &Path) -> Result<Scan> {
             }
         }
     }
-    scan.items.sort_by(|a, b| a.relative.cmp(&b.relative));
+    scan.items.sort_by(|a, b| (&a.relative, &a.path).cmp(&(&b.relative, &b.path)));
+    scan.drop_namesakes();
     scan.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(scan)
+}
+
+impl Scan {
+    /// Names that are no Unicode may look the same as text; results could not tell such photos apart.
+    fn drop_namesakes(&mut self) {
+        let skipped = &mut self.skipped;
+        self.items.dedup_by(|item, earlier| {
+            let same = item.relative == earlier.relative;
+            if same {
+                let reason = "its name is not Unicode and looks like that of another photo: rename it".to_owned();
+                skipped.push(Skipped { path: item.relative.clone(), stage: "scan".into(), reason });
+            }
+            same
+        });
+    }
 }
 
 fn is_photo(path: &Path) -> bool {
@@ -125,6 +146,39 @@ mod tests {
         let file = tempfile::Builder::new().suffix(".jpg").tempfile().unwrap();
         assert_eq!(scan(file.path()).unwrap().items.len(), 1);
         assert!(scan(Path::new("/no/such/folder")).is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_that_look_alike_and_things_that_are_no_files_are_listed() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().unwrap();
+        for name in [b"a\xfe.jpg", b"a\xff.jpg"] {
+            fs::write(dir.path().join(std::ffi::OsStr::from_bytes(name)), b"x").unwrap();
+        }
+        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket.png")).unwrap();
+        let scan = scan(dir.path()).unwrap();
+        assert_eq!(scan.items.len(), 1);
+        let skipped: Vec<_> = scan.skipped.iter().map(|s| s.path.as_str()).collect();
+        assert_eq!(skipped, ["a\u{fffd}.jpg", "socket.png"]);
+    }
+
+    /// Root reads every folder whatever its permissions: the test says so and passes.
+    #[cfg(unix)]
+    #[test]
+    fn an_unreadable_folder_is_listed() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let locked = dir.path().join("locked");
+        fs::create_dir(&locked).unwrap();
+        fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+        if fs::read_dir(&locked).is_ok() {
+            eprintln!("SKIPPED an_unreadable_folder_is_listed: this user reads everything");
+            return;
+        }
+        let scan = scan(dir.path()).unwrap();
+        assert_eq!((scan.skipped.len(), scan.skipped[0].path.as_str()), (1, "locked"));
+        fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();
     }
 
     #[cfg(unix)]

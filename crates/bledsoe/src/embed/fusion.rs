@@ -36,6 +36,10 @@ impl Embedder for Fusion {
         &self.id
     }
 
+    fn settings(&self) -> serde_json::Value {
+        self.parts.iter().map(|(part, factor)| serde_json::json!({ "part": part.settings(), "factor": factor })).collect()
+    }
+
     fn dim(&self) -> usize {
         self.parts.iter().map(|(part, _)| part.dim()).sum()
     }

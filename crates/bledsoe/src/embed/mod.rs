@@ -22,6 +22,11 @@ pub trait Embedder: Send + Sync {
     /// The embedder's id, as written into results.
     fn id(&self) -> &str;
 
+    /// What decides its embeddings, for the journal's keys: more than the id, since a model file may be replaced.
+    fn settings(&self) -> serde_json::Value {
+        self.id().into()
+    }
+
     /// Length of an embedding.
     fn dim(&self) -> usize;
 

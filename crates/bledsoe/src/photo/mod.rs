@@ -2,8 +2,10 @@
 
 mod decode;
 mod encode;
+mod jpeg;
 mod planes;
 
+pub(crate) use decode::pixels;
 pub use decode::Limits;
 
 use crate::{Error, Result};

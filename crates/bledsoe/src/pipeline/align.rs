@@ -8,7 +8,10 @@ use std::{
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{ALIGNMENT_FILE, Alignment, Counts, Encoded, Finder, Journal, Monitor, Processed, Source, chunks, embed::Summary, key};
+use super::{
+    ALIGNMENT_FILE, Alignment, Counts, Encoded, Finder, Journal, Monitor, Processed, Source, chunks, embed::Summary, key,
+    naming::ChipNames,
+};
 use crate::{
     Error, Result,
     align::{FaceChip, Template},
@@ -45,9 +48,11 @@ struct Chunk {
 }
 
 /// Aligns every photo of `scan` into `out`: `person/photo.jpg` becomes `person/photo.png`, and where several faces are
-/// taken of one photo `photo_1.png`, `photo_2.png`, … follow. `finder` has one template.
+/// taken of one photo `photo_1.png`, `photo_2.png`, … follow. Names that would collide are told apart by more of the
+/// photo's own name, so that none overwrites another. `finder` has one template.
 ///
 /// # Errors
+/// [`Error::Mismatch`] when `out` holds chips that were made otherwise: the two must not mix.
 /// [`Error::Interrupted`] when the monitor stops the run, [`Error::Io`] when the disk fails, [`Error::Engine`].
 pub fn align(
     scan: &Scan,
@@ -65,17 +70,26 @@ pub fn align(
     settings["format"] = serde_json::json!(format);
     // Written first: what a killed run leaves can already be told from raw photos.
     let alignment = Alignment { template: template.clone(), size: *size, settings: settings.clone() };
+    if Alignment::of_folder(out)?.is_some_and(|earlier| earlier.settings != settings) {
+        return Err(Error::Mismatch(format!(
+            "{}: holds chips made with other settings; name another folder, or delete this one first",
+            out.display()
+        )));
+    }
     let json = serde_json::to_vec_pretty(&alignment).map_err(|e| Error::Invalid(e.to_string()))?;
     let description = out.join(ALIGNMENT_FILE);
     fs::write(&description, json).map_err(|e| Error::io(&description, e))?;
 
     let journal = Journal::open(&out.join(".partial"), resume)?;
+    let names = ChipNames::new(&scan.items);
     let mut counts = Counts { skipped: scan.skipped.len(), ..Counts::default() };
     let mut skipped = scan.skipped.clone();
     for range in chunks(&scan.items) {
         monitor.check()?;
         let photos = Encoded::read_all(&scan.items[range.clone()]);
-        let key = key(&settings, &photos);
+        // A photo added elsewhere may change a chip's name, and the name is part of the result.
+        let first_names: Vec<&str> = photos.iter().map(|p| names.first(&p.item.relative)).collect();
+        let key = key(&serde_json::json!([settings, first_names]), &photos);
         let known = journal.get(&key).and_then(|bytes| serde_json::from_slice::<Chunk>(&bytes).ok());
         let chunk = match known.filter(|chunk| chunk.chips.iter().all(|chip| out.join(chip).is_file())) {
             Some(chunk) => {
@@ -83,7 +97,7 @@ pub fn align(
                 chunk
             }
             None => {
-                let chunk = write_chips(finder.process(photos)?, out, format)?;
+                let chunk = write_chips(finder.process(photos)?, &names, out, format)?;
                 let json = serde_json::to_vec(&chunk).map_err(|e| Error::Invalid(e.to_string()))?;
                 journal.put(&key, &json)?;
                 chunk
@@ -99,14 +113,15 @@ pub fn align(
     Ok(Summary { counts, skipped, settings })
 }
 
-fn write_chips(processed: Vec<Processed>, out: &Path, format: ChipFormat) -> Result<Chunk> {
+fn write_chips(processed: Vec<Processed>, names: &ChipNames, out: &Path, format: ChipFormat) -> Result<Chunk> {
     let written: Vec<Result<Vec<PathBuf>, Skipped>> = processed
         .into_par_iter()
         .map(|photo| match photo.faces {
             Err(skipped) => Ok(Err(skipped)),
             Ok(faces) => {
                 let chips = faces.iter().flat_map(|face| &face.chips).enumerate();
-                let paths = chips.map(|(number, chip)| write_chip(chip, &photo.item.relative, number, out, format));
+                let paths =
+                    chips.map(|(number, chip)| write_chip(chip, &names.face(&photo.item.relative, number), out, format));
                 Ok(Ok(paths.collect::<Result<_>>()?))
             }
         })
@@ -121,15 +136,12 @@ fn write_chips(processed: Vec<Processed>, out: &Path, format: ChipFormat) -> Res
     Ok(chunk)
 }
 
-fn write_chip(chip: &FaceChip, relative: &str, number: usize, out: &Path, format: ChipFormat) -> Result<PathBuf> {
+fn write_chip(chip: &FaceChip, name: &str, out: &Path, format: ChipFormat) -> Result<PathBuf> {
     let extension = match format {
         ChipFormat::Png => "png",
         ChipFormat::Jpg => "jpg",
     };
-    let photo = Path::new(relative);
-    let stem = photo.file_stem().unwrap_or_default().to_string_lossy();
-    let suffix = if number == 0 { String::new() } else { format!("_{number}") };
-    let chip_path = photo.with_file_name(format!("{stem}{suffix}.{extension}"));
+    let chip_path = PathBuf::from(format!("{name}.{extension}"));
     let path = out.join(&chip_path);
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;

@@ -9,7 +9,7 @@ const BYTES: u64 = 16 << 20;
 
 /// Runs of at most 256 photos and 16 MB of files (or one larger file), covering all items in order.
 ///
-/// The bound on bytes keeps a chunk of large photos, decoded, within a few hundred megabytes.
+/// A chunk's files are in memory together; how many are decoded at once is up to the [`super::Source`].
 pub fn chunks(items: &[Item]) -> Vec<Range<usize>> {
     let size = |item: &Item| std::fs::metadata(&item.path).map_or(0, |m| m.len());
     cut(items.iter().map(size))

@@ -84,7 +84,10 @@ pub fn embed(
     resume: bool,
     monitor: &Monitor<'_>,
 ) -> Result<Summary> {
-    let settings = json!({ "source": source.settings(), "embedder": embedder.id(), "engine": engine });
+    let settings = json!({ "source": source.settings(), "embedder": embedder.settings(), "engine": engine });
+    if out.is_dir() {
+        return Err(Error::Invalid(format!("{}: a folder; name the file to write", out.display())));
+    }
     let partial = beside(out, "partial");
     let journal = Journal::open(&partial, resume)?;
     let mut counts = Counts { skipped: scan.skipped.len(), ..Counts::default() };
@@ -126,7 +129,24 @@ fn assemble(
     out: &Path,
 ) -> Result<Vec<Skipped>> {
     let unfinished = beside(out, "tmp");
-    let file = File::create(&unfinished).map_err(|e| Error::io(&unfinished, e))?;
+    let written = write_table(scan, journal, keys, embedder, settings, out, &unfinished);
+    if written.is_err() {
+        // Half a table helps nobody and may be what fills the disk; the journal has all of it.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written
+}
+
+fn write_table(
+    scan: &Scan,
+    journal: &Journal,
+    keys: &[String],
+    embedder: &dyn Embedder,
+    settings: &serde_json::Value,
+    out: &Path,
+    unfinished: &Path,
+) -> Result<Vec<Skipped>> {
+    let file = File::create(unfinished).map_err(|e| Error::io(unfinished, e))?;
     let mut writer = TableWriter::new(file, out, embedder.id(), embedder.dim())?;
     let mut skipped = scan.skipped.clone();
     let mut scheme = Scheme::Arcface5;
@@ -150,8 +170,8 @@ fn assemble(
         skipped: skipped.clone(),
     };
     let file = writer.finish(&origin)?;
-    file.sync_all().map_err(|e| Error::io(&unfinished, e))?;
-    std::fs::rename(&unfinished, out).map_err(|e| Error::io(out, e))?;
+    file.sync_all().map_err(|e| Error::io(unfinished, e))?;
+    std::fs::rename(unfinished, out).map_err(|e| Error::io(out, e))?;
     Ok(skipped)
 }
 

@@ -10,7 +10,7 @@ use crate::{
     dataset::Skipped,
     detect::{Detector, Select},
     landmark::Landmarker,
-    photo::{Limits, Photo},
+    photo::{self, Limits, Photo},
 };
 
 /// Finds the faces of raw photos and cuts them out.
@@ -50,8 +50,32 @@ impl Finder {
     }
 }
 
-impl Source for Finder {
-    fn process(&self, photos: Vec<Encoded>) -> Result<Vec<Processed>> {
+/// Most pixels decoded at once, unless one photo alone has more: 48 million are 144 MB as RGB, and two or three times as
+/// much while a progressive JPEG or 16 bits are being decoded.
+const PIXELS_AT_ONCE: u64 = 48_000_000;
+
+/// Cuts photos into runs of at most [`PIXELS_AT_ONCE`], in order.
+fn batches(photos: Vec<Encoded>) -> Vec<Vec<Encoded>> {
+    let sizes: Vec<u64> = photos.par_iter().map(|p| p.bytes.as_ref().map_or(0, |b| photo::pixels(b))).collect();
+    let mut batches: Vec<Vec<Encoded>> = Vec::new();
+    let mut pixels = 0;
+    for (encoded, size) in photos.into_iter().zip(sizes) {
+        match batches.last_mut() {
+            Some(batch) if pixels + size <= PIXELS_AT_ONCE => {
+                batch.push(encoded);
+                pixels += size;
+            }
+            _ => {
+                batches.push(vec![encoded]);
+                pixels = size;
+            }
+        }
+    }
+    batches
+}
+
+impl Finder {
+    fn find(&self, photos: Vec<Encoded>) -> Result<Vec<Processed>> {
         let decoded: Vec<Result<Photo, Skipped>> = photos.par_iter().map(|p| self.decode(p)).collect();
         let readable: Vec<&Photo> = decoded.iter().filter_map(|p| p.as_ref().ok()).collect();
         let mut detections = self.detector.detect(&readable)?.into_iter();
@@ -89,14 +113,54 @@ impl Source for Finder {
             })
             .collect())
     }
+}
+
+impl Source for Finder {
+    fn process(&self, photos: Vec<Encoded>) -> Result<Vec<Processed>> {
+        let mut processed = Vec::with_capacity(photos.len());
+        for batch in batches(photos) {
+            processed.extend(self.find(batch)?);
+        }
+        Ok(processed)
+    }
 
     fn settings(&self) -> serde_json::Value {
         json!({
-            "detector": self.detector.id(),
-            "landmarks": self.landmarker.id(),
+            "detector": self.detector.settings(),
+            "landmarks": self.landmarker.settings(),
             "select": self.select,
             "templates": self.templates.iter().map(|(t, size)| json!({"template": t, "size": size})).collect::<Vec<_>>(),
             "limits": self.limits,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Item;
+
+    fn encoded(name: &str, bytes: Result<Vec<u8>, String>) -> Encoded {
+        let item = Item { path: name.into(), relative: name.into(), person: None };
+        Encoded { item, bytes, sha256: String::new() }
+    }
+
+    #[test]
+    fn photos_decoded_at_once_are_bounded_by_their_pixels() {
+        // A flat photo of 20 megapixels is a small file: the bytes say nothing of the memory.
+        let flat = image::GrayImage::new(5000, 4000);
+        let mut png = std::io::Cursor::new(Vec::new());
+        flat.write_to(&mut png, image::ImageFormat::Png).unwrap();
+        let png = png.into_inner();
+        assert!(png.len() < 1 << 20);
+        let photos = (0..7).map(|i| match i {
+            2 => encoded("2", Err("gone".into())),
+            3 => encoded("3", Ok(b"no photo".to_vec())),
+            _ => encoded(&i.to_string(), Ok(png.clone())),
+        });
+        let batches = batches(photos.collect());
+        let names: Vec<Vec<&str>> =
+            batches.iter().map(|batch| batch.iter().map(|p| p.item.relative.as_str()).collect()).collect();
+        assert_eq!(names, [vec!["0", "1", "2", "3"], vec!["4", "5"], vec!["6"]]);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A *chunk* is the unit of everything: up to 256 photos (or 16 MB of files) are read, decoded, searched for faces and
 //! aligned on all cores, their faces embedded in batches, and the result put into a [`Journal`] before the next chunk
-//! begins. So memory does not grow with the folder, no two stages fight for the cores, and a killed run repeats at most
+//! begins. Within a chunk only so many photos are decoded at once as have 48 million pixels together. So memory does not grow with the folder, no two stages fight for the cores, and a killed run repeats at most
 //! one chunk and ends with the same bytes, because the batches of a chunk never depend on what came before it.
 //!
 //! [`embed`] and [`align`] are the two runs over whole folders; [`Source`] is what they share with training: it turns
@@ -15,8 +15,13 @@ pub mod embed;
 mod finder;
 mod journal;
 mod loader;
+mod naming;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    fs::File,
+    io::Read,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -35,6 +40,7 @@ use crate::{
     detect::Detection,
     hash,
     landmark::Landmarks,
+    photo::Limits,
 };
 
 /// A photo file's bytes, and their hash.
@@ -51,7 +57,7 @@ pub struct Encoded {
 impl Encoded {
     /// Reads the file of `item`. A failure is kept inside, to be listed with the photo.
     pub fn read(item: &Item) -> Self {
-        let bytes = std::fs::read(&item.path).map_err(|e| format!("cannot be read: {e}"));
+        let bytes = read_bounded(item);
         let sha256 = match &bytes {
             Ok(bytes) => hash::sha256(bytes),
             Err(reason) => hash::sha256(reason),
@@ -63,6 +69,18 @@ impl Encoded {
     pub fn read_all(items: &[Item]) -> Vec<Self> {
         items.par_iter().map(Self::read).collect()
     }
+}
+
+/// The file of `item`, unless it is larger than any photo may be.
+fn read_bounded(item: &Item) -> Result<Vec<u8>, String> {
+    let limit = Limits::default().max_bytes;
+    let mut bytes = Vec::new();
+    let file = File::open(&item.path).map_err(|e| format!("cannot be read: {e}"))?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| format!("cannot be read: {e}"))?;
+    if bytes.len() as u64 > limit {
+        return Err(format!("the file is larger than the limit of {} MB", limit >> 20));
+    }
+    Ok(bytes)
 }
 
 /// A face, cut out.
