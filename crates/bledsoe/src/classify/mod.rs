@@ -28,6 +28,7 @@ mod neighbours;
 mod samples;
 mod softmax;
 pub mod svm;
+mod testing;
 mod training;
 
 use std::str::FromStr;
@@ -44,6 +45,7 @@ pub use identify::{Answer, Candidate, Doubt};
 pub use neighbours::Neighbours;
 pub use samples::Samples;
 pub use softmax::Softmax;
+pub use testing::{Tested, TestedFace, test_photos, test_table};
 pub use training::{Trained, Training, train_photos, train_table};
 
 use crate::{Error, Result};

@@ -107,7 +107,9 @@ pub fn train_photos(
     let journal = Journal::open(partial, true)?;
     let mut chunk_keys = Vec::new();
     let mut faces: Vec<Face> = Vec::new();
-    let mut counts = Counts { skipped: skipped.len(), ..Counts::default() };
+    // Photos that are not trained on count as done, so that progress is that of the whole folder.
+    let left_out = scan.items.len().saturating_sub(train.len());
+    let mut counts = Counts { photos: left_out, skipped: skipped.len(), ..Counts::default() };
     for range in chunks(&train) {
         monitor.check()?;
         let encoded = Encoded::read_all(&train[range.clone()]);
