@@ -94,3 +94,8 @@ pub fn scan(input: &Path) -> Result<Scan> {
     }
     Ok(scan)
 }
+
+/// Whether `input` is a table that `embed` wrote, rather than photos.
+pub fn is_table(input: &Path) -> bool {
+    input.is_file() && input.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"))
+}

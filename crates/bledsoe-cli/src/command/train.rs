@@ -1,13 +1,175 @@
 //! `bledsoe train`
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use bledsoe::{
+    classify::{self, Augmentation, ClassifierKind, Trained, Training},
+    embed::table,
+    pipeline::DEFAULT_EMBEDDER,
+};
+use serde_json::json;
 
-/// Being written.
+use crate::{
+    arguments::{EngineArgs, FinderArgs, is_table, scan},
+    console,
+};
+
+/// Train a classifier on the people of a folder.
+///
+/// IN is a folder of photos with one folder a person, a folder of chips that `align` made, or a Parquet table that
+/// `embed` wrote. People with too few photos are left out and named. Part of each person's photos is held back for
+/// `evaluate`. A run that was stopped goes on where it was.
 #[derive(clap::Args)]
-pub struct Args {}
+#[command(after_help = "Example:\n  bledsoe train lfw --out lfw.bledsoe --min-images 10 --epochs 25\n  \
+                        bledsoe evaluate lfw --model lfw.bledsoe")]
+pub struct Args {
+    /// Folder of photos or chips, or a table of embeddings (.parquet)
+    r#in: PathBuf,
+    /// The classifier to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Leave out people with fewer photos
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    min_images: usize,
+    /// Share of each person's photos to train on; the rest is held back for `evaluate`
+    #[arg(long, default_value_t = 0.7, value_name = "SHARE")]
+    split: f64,
+    /// Passes over the training photos, each freshly augmented (one pass for a table or without augmentation)
+    #[arg(long, default_value_t = 25, value_name = "N")]
+    epochs: u32,
+    /// Decides the split and the augmentation
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// svm-linear, svm-rbf, knn or centroid
+    #[arg(long, default_value = "svm-linear", value_name = "NAME")]
+    classifier: ClassifierKind,
+    /// SVM: penalty of a training photo on the wrong side (1 if absent)
+    #[arg(long, value_name = "C")]
+    c: Option<f64>,
+    /// svm-rbf: kernel width (1 / (dimensions x variance) if absent)
+    #[arg(long, value_name = "GAMMA")]
+    gamma: Option<f64>,
+    /// knn: number of photos that vote (5 if absent)
+    #[arg(long, value_name = "K")]
+    k: Option<usize>,
+    /// What to vary in each pass: flip, brightness, contrast, crop, joined by commas, or none (all if absent)
+    #[arg(long, value_name = "LIST")]
+    augment: Option<Augmentation>,
+    /// Embedder for photos: mobilefacenet (if absent), facenet, dlib, an ONNX file, or several joined by +
+    #[arg(long, value_name = "NAME")]
+    embedder: Option<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    finder: FinderArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
 
-pub fn run(_args: Args) -> Result<ExitCode> {
-    Ok(ExitCode::from(2))
+pub fn run(args: Args) -> Result<ExitCode> {
+    let start = Instant::now();
+    let training = Training {
+        classifier: args.classifier.clone().with(args.c, args.gamma, args.k)?,
+        min_images: args.min_images,
+        split: args.split,
+        epochs: args.epochs,
+        augment: args.augment.unwrap_or_default(),
+        seed: args.seed,
+    };
+    if args.epochs == 0 {
+        bail!("--epochs 0: expected at least 1");
+    }
+    let (trained, engine) = if is_table(&args.r#in) {
+        (train_table(&args, &Training { augment: Augmentation::NONE, epochs: 1, ..training })?, None)
+    } else {
+        let (trained, engine) = train_photos(&args, &training)?;
+        (trained, Some(engine))
+    };
+    trained.file.save(&args.out)?;
+    let list = args.out.with_added_extension("skipped.csv");
+    console::write_skipped(&list, &trained.skipped)?;
+    console::tell_skipped(&trained.skipped, Some(&list));
+    let file = &trained.file;
+    if args.json {
+        console::print_json(&json!({
+            "out": args.out, "embedder": file.embedder, "engine": engine, "settings": file.settings,
+            "classifier": file.kind, "people": file.classes.len(), "train_images": file.trained.len(),
+            "held_back": file.held_back.len(), "samples": trained.samples, "calibration": file.calibration,
+            "dropped": trained.dropped, "without_faces": trained.without_faces, "skipped": trained.skipped,
+            "seconds": start.elapsed().as_secs_f64(),
+        }))?;
+    } else {
+        tell(&args, &trained, start.elapsed().as_secs_f64(), engine.as_deref());
+    }
+    Ok(console::exit_code(&trained.skipped))
+}
+
+fn train_photos(args: &Args, training: &Training) -> Result<(Trained, String)> {
+    if args.finder.takes_all() {
+        bail!("train takes the one face of each photo that its folder names: use --select center or largest");
+    }
+    let scan = scan(&args.r#in)?;
+    let loader = args.engine.loader()?;
+    let embedder = loader.embedder(args.embedder.as_deref().unwrap_or(DEFAULT_EMBEDDER))?;
+    let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
+    let partial = args.out.with_added_extension("partial");
+    let trained = console::with_progress(scan.items.len(), |monitor| {
+        classify::train_photos(
+            &scan,
+            source.as_ref(),
+            embedder.as_ref(),
+            loader.engine(),
+            training,
+            &partial,
+            monitor,
+        )
+    })?;
+    Ok((trained, loader.engine().to_owned()))
+}
+
+fn train_table(args: &Args, training: &Training) -> Result<Trained> {
+    if args.augment.is_some_and(|a| !a.is_none()) {
+        bail!("embeddings cannot be augmented: give the photos instead of {}", args.r#in.display());
+    }
+    let (origin, rows) = table::read(&args.r#in)?;
+    if let Some(asked) = args.embedder.as_ref().filter(|asked| **asked != origin.model) {
+        bail!("{} holds embeddings of {}, not of {asked}", args.r#in.display(), origin.model);
+    }
+    Ok(classify::train_table(&origin, &rows, training)?)
+}
+
+fn tell(args: &Args, trained: &Trained, seconds: f64, engine: Option<&str>) {
+    let file = &trained.file;
+    if !trained.dropped.is_empty() {
+        let names: Vec<String> = trained.dropped.iter().take(10).map(|(name, n)| format!("{name} ({n})")).collect();
+        let more = trained.dropped.len().saturating_sub(10);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        println!("left out, fewer than {} photos: {}{more}", args.min_images, names.join(", "));
+    }
+    if !trained.without_faces.is_empty() {
+        println!("left out, no face found: {}", trained.without_faces.join(", "));
+    }
+    println!(
+        "{} people, {} photos trained on ({} samples), {} held back, {} skipped; {seconds:.1} s",
+        file.classes.len(),
+        file.trained.len(),
+        trained.samples,
+        file.held_back.len(),
+        trained.skipped.len()
+    );
+    let calibration = &file.calibration;
+    match calibration.accuracy {
+        Some(accuracy) => println!(
+            "cross-validated on the training photos: {:.2} % right; unknown below probability {:.2}",
+            100.0 * accuracy,
+            calibration.min_probability
+        ),
+        None => println!("probabilities are a guess: nobody has two photos to fit them to"),
+    }
+    println!("wrote {}; embedder {}", args.out.display(), file.embedder);
+    if let Some(engine) = engine {
+        println!("engine: {engine}");
+    }
 }

@@ -139,13 +139,14 @@ pub struct Monitor<'a> {
 }
 
 impl Monitor<'_> {
-    fn check(&self) -> Result<()> {
+    /// [`Error::Interrupted`] once a stop is asked for.
+    pub(crate) fn check(&self) -> Result<()> {
         if self.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     }
 }
 
 /// The journal's key of a chunk: its photos by path and content, and all settings.
-fn key(settings: &serde_json::Value, photos: &[Encoded]) -> String {
+pub(crate) fn key(settings: &serde_json::Value, photos: &[Encoded]) -> String {
     let mut digest = Sha256::new();
     digest.update(env!("CARGO_PKG_VERSION"));
     digest.update(settings.to_string());
