@@ -35,13 +35,15 @@ pub struct Report {
     pub enrolled: Vec<Enrolled>,
     /// The probes, in the order shown.
     pub probes: Vec<Probe>,
-    /// One sentence on engine and time.
+    /// One sentence on the outcome, shown first.
     pub summary: String,
+    /// What a reader must know besides: where the threshold and the photos come from.
+    pub notes: String,
     /// Every setting, so that anyone can repeat it.
     pub settings: serde_json::Value,
 }
 
-/// Writes the report to `path`.
+/// Writes the report to `path`: one HTML file with everything in it.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be written, [`Error::Photo`] when a picture cannot be encoded.
@@ -52,43 +54,49 @@ pub fn write(path: &Path, report: &Report) -> Result<()> {
 
 fn page(report: &Report) -> Result<String> {
     let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n\
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>bledsoe: identification</title>\n<style>\n{}</style>\n<h1>bledsoe: identification</h1>\n<p class=\"lead\">{}</p>\n",
+         <title>bledsoe: who is it?</title>\n<style>\n{}</style>\n</head>\n<body>\n<h1>Who is it?</h1>\n\
+         <p class=\"lead\">{}</p>\n",
         include_str!("style.css"),
         escape(&report.summary)
     );
-    html += "<h2>Enrolled</h2>\n<div class=\"cards\">\n";
+    html += "<h2>Enrolled</h2>\n<div class=\"people\">\n";
     for person in &report.enrolled {
-        html += "<div class=\"card\"><div class=\"text\">";
-        html += &format!("<strong>{}</strong><div class=\"chips\">", escape(&person.name));
+        html += "<figure>";
         for chip in &person.chips {
-            html += &format!("<img alt=\"face chip of {}\" src=\"{}\">", escape(&person.name), data_url(chip)?);
+            html += &format!("<img alt=\"the aligned face of {}\" src=\"{}\">", escape(&person.name), data_url(chip)?);
         }
-        html += "</div></div></div>\n";
+        html += &format!("<figcaption>{}</figcaption></figure>\n", escape(&person.name));
     }
-    html += "</div>\n<h2>Photos never enrolled</h2>\n<div class=\"cards\">\n";
+    html += "</div>\n<h2>New photos</h2>\n<p class=\"quiet\">A bar is the cosine similarity to a person enrolled, from 0 \
+             to 1; the mark on it is the threshold. Below the threshold a face is called a stranger.</p>\n\
+             <div class=\"cards\">\n";
     for probe in &report.probes {
         card(&mut html, probe)?;
     }
     let settings = serde_json::to_string_pretty(&report.settings).map_err(|e| Error::Invalid(e.to_string()))?;
-    html += &format!("</div>\n<h2>Settings</h2>\n<pre>{}</pre>\n</html>\n", escape(&settings));
+    html += &format!(
+        "</div>\n<p class=\"quiet\">{}</p>\n<details><summary>Settings</summary><pre>{}</pre></details>\n</body>\n</html>\n",
+        escape(&report.notes),
+        escape(&settings)
+    );
     Ok(html)
 }
 
 fn card(html: &mut String, probe: &Probe) -> Result<()> {
     let right = probe.truth == probe.decision.name;
-    let said = probe.decision.name.as_deref().unwrap_or("unknown");
-    let truth = probe.truth.as_deref().unwrap_or("a stranger: not enrolled");
+    let said = probe.decision.name.as_deref().unwrap_or("A stranger");
+    let truth = probe.truth.as_deref().map_or("not enrolled".to_owned(), |name| format!("enrolled as {name}"));
     let (width, height) = (probe.photo.width(), probe.photo.height());
     let rect = &probe.detection.rect;
     // Writing to a String cannot fail.
     let _ = write!(
         html,
-        "<div class=\"card {}\"><div class=\"photo\"><svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\
+        "<article class=\"card {}\"><svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\
          <image href=\"{}\" width=\"{width}\" height=\"{height}\"/>\
-         <rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/></svg></div>\
-         <div class=\"text\"><strong>{}</strong> {}<div class=\"quiet\">{} · truly {}</div><table>",
+         <rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/></svg>\
+         <div class=\"text\"><h3>{} <span class=\"verdict\">{}</span></h3><p class=\"quiet\">{} ({})</p>\n",
         if right { "right" } else { "wrong" },
         escape(&probe.caption),
         data_url(&probe.photo)?,
@@ -97,23 +105,89 @@ fn card(html: &mut String, probe: &Probe) -> Result<()> {
         rect.width(),
         rect.height(),
         escape(said),
-        if right { "✓" } else { "✗" },
+        if right { "✓ right" } else { "✗ wrong" },
         escape(&probe.caption),
-        escape(truth),
+        escape(&truth),
     );
     for (name, similarity) in &probe.decision.candidates {
         let _ = write!(
             html,
-            "<tr><td>{}<div class=\"bar\"><i style=\"width:{:.0}%\"></i><b style=\"left:{:.0}%\" title=\"threshold\"></b></div></td><td>{similarity:.3}</td></tr>",
+            "<div class=\"score\"><span>{}</span><span>{similarity:.3}</span></div>\
+             <div class=\"bar\"><i style=\"width:{:.0}%\"></i><b style=\"left:{:.0}%\" title=\"threshold {:.3}\"></b></div>\n",
             escape(name),
             100.0 * similarity.clamp(0.0, 1.0),
             100.0 * probe.decision.threshold.clamp(0.0, 1.0),
+            probe.decision.threshold,
         );
     }
-    *html += "</table></div></div>\n";
+    *html += "</div></article>\n";
     Ok(())
 }
 
 fn data_url(photo: &Photo) -> Result<String> {
     Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(photo.to_jpeg(88)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Rect;
+
+    fn probe(truth: Option<&str>, said: Option<&str>) -> Probe {
+        Probe {
+            caption: "a <new> photo".into(),
+            photo: Photo::new(8, 6, vec![90; 8 * 6 * 3]).unwrap(),
+            detection: Detection {
+                rect: Rect { left: 1.0, top: 1.0, right: 5.0, bottom: 5.0 },
+                score: 1.0,
+                points: None,
+            },
+            truth: truth.map(Into::into),
+            decision: Decision {
+                name: said.map(Into::into),
+                candidates: vec![("Ada & Co".into(), 0.73), ("Bob".into(), -0.2)],
+                threshold: 0.4,
+            },
+        }
+    }
+
+    fn report(probes: Vec<Probe>) -> Report {
+        Report {
+            enrolled: vec![Enrolled { name: "Ada & Co".into(), chips: vec![Photo::new(4, 4, vec![9; 48]).unwrap()] }],
+            probes,
+            summary: "1 < 2".into(),
+            notes: "notes".into(),
+            settings: serde_json::json!({"threshold": 0.4}),
+        }
+    }
+
+    #[test]
+    fn right_and_wrong_decisions_are_told_apart() {
+        let known = "Ada & Co";
+        for (truth, said, class) in [
+            (Some(known), Some(known), "right"),
+            (None, None, "right"),
+            (Some(known), None, "wrong"),
+            (None, Some(known), "wrong"),
+            (Some(known), Some("Bob"), "wrong"),
+        ] {
+            let html = page(&report(vec![probe(truth, said)])).unwrap();
+            assert!(html.contains(&format!("<article class=\"card {class}\">")), "{truth:?} {said:?}");
+        }
+    }
+
+    #[test]
+    fn the_page_needs_nothing_from_outside_and_escapes_names() {
+        let html = page(&report(vec![probe(None, None)])).unwrap();
+        assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("<script"));
+        assert!(html.contains("Ada &amp; Co") && !html.contains("Ada & Co"));
+        assert!(html.contains("a &lt;new&gt; photo") && html.contains("1 &lt; 2"));
+        assert!(html.contains("width:73%") && html.contains("width:0%") && html.contains("left:40%"));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = write(Path::new("/no/such/folder/report.html"), &report(Vec::new())).unwrap_err();
+        assert!(error.to_string().contains("/no/such/folder"));
+    }
 }
