@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Result, hash};
 
 /// What a model does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,6 +230,18 @@ impl Contract {
             return fail("pull.member: must not be empty");
         }
         Ok(())
+    }
+
+    /// Checks that `bytes`, found at `place`, are the file that the contract names.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when their SHA-256 is another.
+    pub fn verify(&self, bytes: &[u8], place: &str) -> Result<()> {
+        let found = hash::sha256(bytes);
+        if found == self.sha256.to_lowercase() {
+            return Ok(());
+        }
+        Err(Error::model(&self.id, format!("{place}: its SHA-256 is {found}, expected {}", self.sha256)))
     }
 
     /// The input, for models that have one.

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use super::{Contract, Format, Registry, pack};
-use crate::{Error, Result, engine::library, hash};
+use crate::{Error, Result, engine::library};
 
 /// The files of `models/`, compiled in.
 const EMBEDDED: &[(&str, &[u8])] = &[
@@ -64,12 +64,12 @@ impl Store {
         match self.place(contract) {
             Some(Place::File(path)) => {
                 let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-                verify(contract, &bytes, &path.display().to_string())?;
+                contract.verify(&bytes, &path.display().to_string())?;
                 Ok(Cow::Owned(bytes))
             }
             Some(Place::Embedded) => {
                 let bytes = embedded(contract).unwrap_or_default();
-                verify(contract, bytes, "the embedded pack")?;
+                contract.verify(bytes, "the embedded pack")?;
                 Ok(Cow::Borrowed(bytes))
             }
             None => Err(Error::model(id, format!("not on this machine: get it with `bledsoe models pull {id}`"))),
@@ -92,15 +92,6 @@ impl Store {
 
 fn embedded(contract: &Contract) -> Option<&'static [u8]> {
     EMBEDDED.iter().find(|(file, _)| *file == contract.file).map(|(_, bytes)| *bytes)
-}
-
-/// Checks `bytes` found at `place` against the contract.
-pub(super) fn verify(contract: &Contract, bytes: &[u8], place: &str) -> Result<()> {
-    let found = hash::sha256(bytes);
-    if found == contract.sha256.to_lowercase() {
-        return Ok(());
-    }
-    Err(Error::model(&contract.id, format!("{place}: its SHA-256 is {found}, expected {}", contract.sha256)))
 }
 
 #[cfg(test)]

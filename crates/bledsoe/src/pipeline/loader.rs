@@ -74,7 +74,12 @@ impl Loader {
             let fusion = Registry::embedded()?.fusions().iter().find(|fusion| fusion.id == embedder);
             return Ok(fusion.and_then(|fusion| fusion.threshold.clone()));
         }
-        Ok(contract(embedder)?.threshold)
+        match file(embedder) {
+            // Nobody measured a user's own dlib network.
+            Some(path) if has_extension(path, "dat") => Ok(None),
+            Some(path) => Ok(Contract::of_file(path)?.threshold),
+            None => Ok(Registry::embedded()?.get(embedder)?.threshold.clone()),
+        }
     }
 
     /// The embedder called `name`: of the registry, a file (`.onnx` with its contract beside it, or dlib's `.dat`), or
@@ -97,29 +102,37 @@ impl Loader {
     }
 
     fn network_embedder(&self, name: &str) -> Result<Box<dyn Embedder>> {
-        let contract = contract(name)?;
-        if contract.task != Task::Embed {
-            return Err(Error::model(name, "not an embedder: see `bledsoe models list`"));
-        }
-        let onnx = match file(name) {
-            Some(path) => self.file_onnx(path, &contract)?,
-            None => self.store.onnx(name)?,
+        let (contract, onnx) = match file(name) {
+            Some(path) => self.own_embedder(path)?,
+            None => {
+                let contract = Registry::embedded()?.get(name)?;
+                if contract.task != Task::Embed {
+                    return Err(Error::model(name, "not an embedder: see `bledsoe models list`"));
+                }
+                self.remember(name, &contract.sha256);
+                (contract.clone(), self.store.onnx(name)?)
+            }
         };
-        self.remember(name, &contract.sha256);
         let template = self.template(contract.template.as_deref().unwrap_or_default())?;
         let session = self.engine.load(name, onnx, Precision::Fast)?;
         Ok(Box::new(NetworkEmbedder::new(&contract, template, session)?))
     }
 
-    /// A user's own network as ONNX, its hash checked where its contract states one.
-    fn file_onnx(&self, path: &Path, contract: &Contract) -> Result<Vec<u8>> {
+    /// A user's own network as ONNX: an ONNX file with its contract beside it, or one that dlib wrote, which has the
+    /// contract of dlib's ResNet.
+    fn own_embedder(&self, path: &Path) -> Result<(Contract, Vec<u8>)> {
         let (bytes, name) = self.read(path)?;
-        contract.verify(&bytes, &name)?;
-        match contract.format {
-            Format::Onnx => Ok(bytes),
-            Format::ResnetDat => dlib::network::resnet_to_onnx(&bytes, &name),
-            _ => Err(Error::model(name, "format: expected onnx or resnet-dat")),
+        if has_extension(path, "dat") {
+            let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let contract = Contract { id, sha256: hash::sha256(&bytes), ..Registry::embedded()?.get("dlib")?.clone() };
+            return Ok((contract, dlib::network::resnet_to_onnx(&bytes, &name)?));
         }
+        let contract = Contract::of_file(path)?;
+        contract.verify(&bytes, &name)?;
+        if contract.task != Task::Embed {
+            return Err(Error::model(name, "task: its contract does not say embed"));
+        }
+        Ok((contract, bytes))
     }
 
     /// The detector called `name`: of the registry, or a dlib `.svm` (HOG) or `.dat` (MMOD) file.
@@ -221,17 +234,4 @@ fn file(name: &str) -> Option<&Path> {
 
 fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
-}
-
-/// The contract of an id or of a user's own model.
-fn contract(name: &str) -> Result<Contract> {
-    let registry = Registry::embedded()?;
-    match file(name) {
-        // dlib's network has one contract, wherever its file lies.
-        Some(path) if has_extension(path, "dat") => {
-            Ok(Contract { id: "dlib-f32".into(), sha256: String::new(), ..registry.get("dlib-f32")?.clone() })
-        }
-        Some(path) => Contract::of_file(path),
-        None => registry.get(name).cloned(),
-    }
 }
