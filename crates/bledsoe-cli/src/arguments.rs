@@ -73,7 +73,8 @@ impl FinderArgs {
         let options = DetectorOptions { upsample: self.upsample, min_score: self.min_score };
         let detector = loader.detector(&self.detector, &options)?;
         let landmarker = loader.landmarker(&self.landmarks, &self.detector, &templates)?;
-        Ok(Finder { detector, landmarker, select: self.select, limits: Limits::default(), templates })
+        let models = loader.models();
+        Ok(Finder { detector, landmarker, select: self.select, limits: Limits::default(), templates, models })
     }
 
     /// The source for a folder: a chip reader where `align` made it, else a finder.

@@ -113,6 +113,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         select: Select::Largest,
         limits: Limits::default(),
         templates,
+        models: loader.models(),
     };
     let mut faces = faces(&finder)?;
     let chips: Vec<_> = faces.iter_mut().map(|face| std::mem::take(&mut face.chips)).collect();

@@ -8,7 +8,7 @@ mod select;
 
 pub use centerface::CenterFace;
 pub use hog::Hog;
-// TODO(base): pub use mmod::Mmod;
+pub use mmod::Mmod;
 pub use select::Select;
 
 use serde::{Deserialize, Serialize};
@@ -36,11 +36,6 @@ pub struct Detection {
 pub trait Detector: Send + Sync {
     /// The detector's id and settings, as written into results.
     fn id(&self) -> &str;
-
-    /// What decides its boxes, for the journal's keys: more than the id where a model file is the user's own.
-    fn settings(&self) -> serde_json::Value {
-        self.id().into()
-    }
 
     /// The faces of each photo, best score first. A photo without faces gives an empty list.
     ///

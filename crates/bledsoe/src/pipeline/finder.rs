@@ -1,5 +1,7 @@
 //! From raw photos to chips: decode, detect, select, landmarks, align.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -25,6 +27,8 @@ pub struct Finder {
     pub limits: Limits,
     /// The chips to cut, with their sides in pixels.
     pub templates: Vec<(Template, u32)>,
+    /// SHA-256 of the model files in use, by id or path: a model replaced by another makes other chips.
+    pub models: BTreeMap<String, String>,
 }
 
 impl Finder {
@@ -126,11 +130,12 @@ impl Source for Finder {
 
     fn settings(&self) -> serde_json::Value {
         json!({
-            "detector": self.detector.settings(),
-            "landmarks": self.landmarker.settings(),
+            "detector": self.detector.id(),
+            "landmarks": self.landmarker.id(),
             "select": self.select,
             "templates": self.templates.iter().map(|(t, size)| json!({"template": t, "size": size})).collect::<Vec<_>>(),
             "limits": self.limits,
+            "models": self.models,
         })
     }
 }
