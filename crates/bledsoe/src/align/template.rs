@@ -30,6 +30,9 @@ pub struct Template {
     size: u32,
     #[serde(default = "one")]
     stretch: f32,
+    /// The scheme that the template was made for, which 68 landmarks are reduced to; the first if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    native: Option<Scheme>,
     /// Which of the scheme's landmarks the points are; all of them if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     indices: Vec<usize>,
@@ -71,6 +74,9 @@ impl Template {
         if self.points.is_empty() {
             return fail("points: none");
         }
+        if self.native.is_some_and(|scheme| !self.points.contains_key(&scheme)) {
+            return fail("native: the template has no points of this scheme");
+        }
         for (scheme, points) in &self.points {
             let expected = if self.indices.is_empty() { scheme.len() } else { self.indices.len() };
             if points.len() != expected || self.kind == Kind::ThreePoint && points.len() != 3 {
@@ -93,10 +99,15 @@ impl Template {
         let (landmarks, places) = match self.points.get(&landmarks.scheme) {
             Some(places) => (landmarks, places),
             None => {
-                reduced = self.points.keys().find_map(|&scheme| landmarks.reduced_to(scheme)).ok_or_else(|| {
+                let mut schemes = self.native.iter().chain(self.points.keys());
+                reduced = schemes.find_map(|&scheme| landmarks.reduced_to(scheme)).ok_or_else(|| {
                     let known: Vec<String> = self.points.keys().map(|s| format!("{s:?}").to_lowercase()).collect();
                     let given = format!("{:?}", landmarks.scheme).to_lowercase();
-                    Error::Mismatch(format!("template {} needs landmarks {}, not {given}", self.name, known.join(" or ")))
+                    Error::Mismatch(format!(
+                        "template {} needs landmarks {}, not {given}",
+                        self.name,
+                        known.join(" or ")
+                    ))
                 })?;
                 (&reduced, &self.points[&reduced.scheme])
             }
@@ -144,6 +155,7 @@ mod tests {
             kind: Kind::Similarity,
             size: 100,
             stretch,
+            native: None,
             indices: Vec::new(),
             points: BTreeMap::from([(Scheme::Arcface5, points)]),
         }
@@ -189,5 +201,6 @@ mod tests {
         assert!(Template { size: 0, ..template(1.0) }.check().is_err());
         assert!(Template { indices: vec![70], ..template(1.0) }.check().is_err());
         assert!(Template { kind: Kind::ThreePoint, ..template(1.0) }.check().is_err());
+        assert!(Template { native: Some(Scheme::Dlib5), ..template(1.0) }.check().is_err());
     }
 }

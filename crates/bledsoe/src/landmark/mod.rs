@@ -4,7 +4,7 @@ mod detected;
 mod regression;
 
 pub use detected::DetectedPoints;
-// TODO(base): pub use regression::RegressionTrees;
+pub use regression::RegressionTrees;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,6 @@
 //! Agreement with independent implementations (dlib, scikit-learn), from golden files made by tools/reference/.
 
+mod align;
 mod hog;
 mod landmarks;
 mod mmod;
