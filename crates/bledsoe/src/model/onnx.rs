@@ -1,6 +1,10 @@
-//! Writing ONNX: the few protobuf messages that a network needs, in the order given.
+//! ONNX files: writing the protobuf messages that a network needs, in the order given, and reading their metadata.
 //!
 //! Field numbers are those of `onnx.proto`, the public schema.
+
+use std::collections::BTreeMap;
+
+use crate::{Error, Result};
 
 /// Writes one protobuf message.
 #[derive(Debug, Default)]
@@ -54,15 +58,119 @@ impl Writer {
 
 /// Appends an f32 initializer to a GraphProto.
 pub fn initializer(graph: &mut Writer, name: &str, shape: &[usize], values: &[f32]) {
-    let mut tensor = Writer::with_capacity(4 * values.len() + name.len() + 64);
+    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    tensor(graph, name, 1, shape, &raw); // FLOAT
+}
+
+/// Appends a one-dimensional i64 initializer to a GraphProto.
+pub fn int_initializer(graph: &mut Writer, name: &str, values: &[i64]) {
+    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    tensor(graph, name, 7, &[values.len()], &raw); // INT64
+}
+
+fn tensor(graph: &mut Writer, name: &str, kind: i64, shape: &[usize], raw: &[u8]) {
+    let mut tensor = Writer::with_capacity(raw.len() + name.len() + 64);
     for &length in shape {
         tensor.int(1, length as i64);
     }
-    tensor.int(2, 1); // FLOAT
+    tensor.int(2, kind);
     tensor.bytes(8, name.as_bytes());
-    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    tensor.bytes(9, &raw);
+    tensor.bytes(9, raw);
     graph.bytes(5, &tensor.finish());
+}
+
+/// Appends a node with lists of integers as its attributes; an attribute of one integer is given as [`Attribute::Int`].
+pub fn node(graph: &mut Writer, operator: &str, inputs: &[&str], output: &str, attributes: &[(&str, Attribute<'_>)]) {
+    let mut node = Writer::default();
+    for input in inputs {
+        node.bytes(1, input.as_bytes());
+    }
+    node.bytes(2, output.as_bytes());
+    node.bytes(3, output.as_bytes());
+    node.bytes(4, operator.as_bytes());
+    for (name, value) in attributes {
+        let mut attribute = Writer::default();
+        attribute.bytes(1, name.as_bytes());
+        match value {
+            Attribute::Int(value) => {
+                attribute.int(3, *value);
+                attribute.int(20, 2); // INT
+            }
+            Attribute::Ints(values) => {
+                values.iter().for_each(|&v| attribute.int(8, v));
+                attribute.int(20, 7); // INTS
+            }
+        }
+        node.bytes(5, &attribute.finish());
+    }
+    graph.bytes(1, &node.finish());
+}
+
+/// The value of a node's attribute.
+#[derive(Debug, Clone, Copy)]
+pub enum Attribute<'a> {
+    /// An integer.
+    Int(i64),
+    /// A list of integers.
+    Ints(&'a [i64]),
+}
+
+/// The length of an axis.
+#[derive(Debug, Clone, Copy)]
+pub enum Axis<'a> {
+    /// Always this.
+    Fixed(usize),
+    /// Any, under this name.
+    Free(&'a str),
+}
+
+/// Appends the graph's input, an f32 tensor.
+pub fn input(graph: &mut Writer, name: &str, shape: &[Axis<'_>]) {
+    value_info(graph, 11, name, shape);
+}
+
+/// Appends an output of the graph, an f32 tensor.
+pub fn output(graph: &mut Writer, name: &str, shape: &[Axis<'_>]) {
+    value_info(graph, 12, name, shape);
+}
+
+fn value_info(graph: &mut Writer, field: u32, name: &str, axes: &[Axis<'_>]) {
+    let mut shape = Writer::default();
+    for axis in axes {
+        let mut length = Writer::default();
+        match axis {
+            Axis::Fixed(n) => length.int(1, *n as i64),
+            Axis::Free(name) => length.bytes(2, name.as_bytes()),
+        }
+        shape.bytes(1, &length.finish());
+    }
+    let mut tensor = Writer::default();
+    tensor.int(1, 1); // FLOAT
+    tensor.bytes(2, &shape.finish());
+    let mut kind = Writer::default();
+    kind.bytes(1, &tensor.finish());
+    let mut value = Writer::default();
+    value.bytes(1, name.as_bytes());
+    value.bytes(2, &kind.finish());
+    graph.bytes(field, &value.finish());
+}
+
+/// The fields of a ModelProto besides its graph: format version 8, operators of set 13, and `metadata`.
+pub fn head(metadata: &[(&str, &str)]) -> Vec<u8> {
+    let mut head = Writer::default();
+    head.int(1, 8);
+    head.bytes(2, b"bledsoe");
+    let mut operators = Writer::default();
+    operators.bytes(1, b"");
+    operators.int(2, 13);
+    head.bytes(8, &operators.finish());
+    for (key, value) in metadata {
+        let mut entry = Writer::default();
+        entry.bytes(1, key.as_bytes());
+        entry.bytes(2, value.as_bytes());
+        head.bytes(14, &entry.finish());
+    }
+    head.finish()
 }
 
 /// A ModelProto of its other fields and its graph.
@@ -71,4 +179,90 @@ pub fn model(rest: &[u8], graph: &[u8]) -> Vec<u8> {
     model.raw(rest);
     model.bytes(7, graph);
     model.finish()
+}
+
+/// The metadata of a ModelProto; `name` is for error messages.
+///
+/// # Errors
+/// [`Error::Model`] when the bytes are damaged or no protobuf.
+pub fn metadata(onnx: &[u8], name: &str) -> Result<BTreeMap<String, String>> {
+    let damaged = || Error::model(name, "damaged, or not an ONNX file");
+    let mut found = BTreeMap::new();
+    for (field, entry) in fields(onnx).ok_or_else(damaged)? {
+        if field == 14 {
+            let parts = fields(entry).ok_or_else(damaged)?;
+            let part = |number: u64| {
+                let bytes = parts.iter().find(|(field, _)| *field == number).map_or(&[][..], |(_, bytes)| bytes);
+                String::from_utf8_lossy(bytes).into_owned()
+            };
+            found.insert(part(1), part(2));
+        }
+    }
+    Ok(found)
+}
+
+/// The fields of a message that hold bytes, strings or messages; the others are stepped over.
+fn fields(mut rest: &[u8]) -> Option<Vec<(u64, &[u8])>> {
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let tag = read_varint(&mut rest)?;
+        let length = match tag & 7 {
+            0 => {
+                read_varint(&mut rest)?;
+                continue;
+            }
+            1 => 8,
+            2 => usize::try_from(read_varint(&mut rest)?).ok()?,
+            5 => 4,
+            _ => return None,
+        };
+        let (value, after) = rest.split_at_checked(length)?;
+        rest = after;
+        if tag & 7 == 2 {
+            found.push((tag >> 3, value));
+        }
+    }
+    Some(found)
+}
+
+fn read_varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (&byte, after) = rest.split_first()?;
+        *rest = after;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_read_back() {
+        let mut graph = Writer::default();
+        initializer(&mut graph, "weight", &[2, 1], &[1.0, -2.0]);
+        node(&mut graph, "Relu", &["x"], "y", &[("axis", Attribute::Int(-1))]);
+        let onnx = model(&head(&[("key", "some text"), ("other", "")]), &graph.finish());
+        let metadata = metadata(&onnx, "x").unwrap();
+        assert_eq!(metadata.len(), 2);
+        assert_eq!((&*metadata["key"], &*metadata["other"]), ("some text", ""));
+    }
+
+    #[test]
+    fn truncated_files_are_refused() {
+        let onnx = model(&head(&[("key", "some text")]), &[1; 9]);
+        assert!(metadata(&onnx[..onnx.len() - 1], "x").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            let _ = metadata(&bytes, "x");
+        }
+    }
 }
