@@ -5,13 +5,13 @@ The networks are the widened packs (`tools/convert/README.md` makes them), in --
 from models/registry.toml. LFW is found by BLEDSOE_DATASETS. Results are cached in --cache, so steps can be repeated.
 
   detect                     CenterFace's five points of the face nearest the centre, of all images
-  embed MODEL                embeddings by MODEL's contract, of --part (view1, view2, all)
+  embed MODEL                embeddings by MODEL's contract of the images of --view; with --flip of the mirrored chips
   search MODEL               accept rates of crops around --crop, on images of View 1
   verify MODEL[:WEIGHT] ...  accuracy and accept rates on --view 1 or 2; several models are fused with their weights
   threshold MODEL[:WEIGHT] ...
                              the similarity at a false accept rate of 1e-3, on pairs of strangers of View 1
 
-Everything is chosen on View 1 (pairsDevTrain, pairsDevTest, peopleDevTest); View 2 is only reported.
+Everything is chosen on View 1 (peopleDevTrain, pairsDevTest); View 2 is only reported.
 """
 
 import argparse
@@ -151,16 +151,14 @@ class Model:
         v = self.net.run(None, {"input": np.ascontiguousarray(x)})[0]
         return v / np.linalg.norm(v, axis=1, keepdims=True)
 
-    def embed(self, photos, found, names, template, flips, batch=32):
-        """Unit vectors of `names`: straight, and mirrored if `flips`."""
-        out = [[], []]
+    def embed(self, photos, found, names, template, mirrored=False, batch=32):
+        """Unit vectors of `names`."""
+        out = []
         for start in range(0, len(names), batch):
             chips = [chip(photos(n), found.of(n), template, self.size) for n in names[start:start + batch]]
             x = (np.stack(chips).transpose(0, 3, 1, 2).astype(np.float32) - self.mean) * self.scale
-            out[0].append(self.run(x))
-            if flips:
-                out[1].append(self.run(x[..., ::-1]))
-        return [np.concatenate(o) for o in out if o]
+            out.append(self.run(x[..., ::-1] if mirrored else x))
+        return np.concatenate(out)
 
 
 def averaged(straight, mirrored):
@@ -193,43 +191,48 @@ def people(file):
     return [(f[0], image(f[0], k)) for f in lines if len(f) == 2 for k in range(1, int(f[1]) + 1)]
 
 
-def strangers(file, count, seed=0):
-    """`count` pairs of images of different people, drawn evenly from all images of the people listed."""
-    listed, rng, out = people(file), np.random.default_rng(seed), []
+def images_of(view):
+    """The images of View 1's test pairs, or of View 2's pairs, each once, in the order of the pairs."""
+    listed = pairs("pairsDevTest.txt" if view == 1 else "pairs.txt")
+    return list(dict.fromkeys(n for a, b, _ in listed for n in (a, b)))
+
+
+def strangers(count, seed=0):
+    """`count` pairs of different people, drawn evenly from the images of View 1's test pairs."""
+    names, rng, out = images_of(1), np.random.default_rng(seed), []
+    person = [n.split("/")[0] for n in names]
     while len(out) < count:
-        for a, b in rng.integers(0, len(listed), (count, 2)):
-            if listed[a][0] != listed[b][0]:
-                out.append((listed[a][1], listed[b][1], False))
+        out += [(names[a], names[b], False) for a, b in rng.integers(0, len(names), (count, 2)) if person[a] != person[b]]
     return out[:count]
-
-
-def of_part(part):
-    names = set()
-    if part in ("view1", "all"):
-        names |= {n for file in ("pairsDevTrain.txt", "pairsDevTest.txt") for a, b, _ in pairs(file) for n in (a, b)}
-        names |= {n for _, n in people("peopleDevTest.txt")}
-    if part in ("view2", "all"):
-        names |= {n for a, b, _ in pairs("pairs.txt") for n in (a, b)}
-    return sorted(names)
 
 
 # ---- Scores ----
 
 
+def stored(args, name, mirrored=False):
+    """The embeddings kept in the cache: {image: unit vector}."""
+    file = args.cache / f"{name}{'-mirrored' if mirrored else ''}.npz"
+    if not file.is_file():
+        return {}
+    kept = np.load(file)
+    return dict(zip((str(n) for n in kept["names"]), kept["vectors"]))
+
+
 def similarities(args, models, listed):
     """Similarities of pairs under weighted models; -1 where a face was not found in one of the images."""
-    weights = np.array([float(m.split(":")[1]) if ":" in m else 1.0 for m in models])
-    total = np.zeros(len(listed))
-    for model, weight in zip(models, weights / weights.sum()):
+    weights = [float(m.split(":")[1]) if ":" in m else 1.0 for m in models]
+    total, found = np.zeros(len(listed)), Points(args.cache)
+    for model, weight in zip(models, weights):
         name = model.split(":")[0]
-        stored = np.load(args.cache / f"{name}.npz")
-        flip = args.flip or stored["flip"]
-        vectors = averaged(stored["straight"], stored["mirrored"]) if flip else stored["straight"]
-        rows = {str(n): k for k, n in enumerate(stored["names"])}
-        a, b = (np.array([rows.get(pair[k], -1) for pair in listed]) for k in (0, 1))
-        scores = (vectors[a] * vectors[b]).sum(1)
-        scores[(a < 0) | (b < 0)] = -1
-        total += weight * scores
+        vectors = stored(args, name)
+        if args.flip:
+            mirrored = stored(args, name, True)
+            vectors = {n: averaged(v[None], mirrored[n][None])[0] for n, v in vectors.items() if n in mirrored}
+        missing = sum(1 for a, b, _ in listed for n in (a, b) if n not in vectors and found.of(n) is not None)
+        if missing:
+            raise SystemExit(f"{missing} images of these pairs have no embedding of {name}: run embed first")
+        scores = [vectors[a] @ vectors[b] if a in vectors and b in vectors else -1 for a, b, _ in listed]
+        total += weight / sum(weights) * np.array(scores)
     return total
 
 
@@ -256,12 +259,16 @@ def threshold_at(impostors, far):
 
 
 def embed(args):
+    """Adds to the cache what is not there yet, saving every 512 images."""
     model, found = Model(args, args.models[0]), Points(args.cache)
-    names = [n for n in of_part(args.part) if found.of(n) is not None]
-    straight, mirrored = model.embed(read, found, names, model.template, True)
-    file = args.cache / f"{model.name}.npz"
-    np.savez(file, names=names, straight=straight, mirrored=mirrored, flip=model.flip)
-    print(f"{len(names)} of {len(of_part(args.part))} images embedded: {file}")
+    vectors = stored(args, model.name, args.flip)
+    names = [n for n in images_of(args.view) if n not in vectors and found.of(n) is not None]
+    file = args.cache / f"{model.name}{'-mirrored' if args.flip else ''}.npz"
+    for start in range(0, len(names), 512):
+        part = names[start:start + 512]
+        vectors |= zip(part, model.embed(read, found, part, model.template, args.flip))
+        np.savez(file, names=list(vectors), vectors=np.stack(list(vectors.values())))
+        print(f"{start + len(part)} of {len(names)}", flush=True)
 
 
 def crop_of(base, zoom, up, stretch, right=0.0):
@@ -288,7 +295,8 @@ def search(args):
     print(f"{len(kept)} images, {same.sum()} pairs of one person, {apart.sum()} of strangers")
     for text in args.crop or ["1,0,1"]:
         values = [float(v) for v in text.split(",")]
-        vectors = model.embed(photos.get, found, [n for _, n in kept], crop_of(model.template, *values), args.flip)
+        crop = crop_of(model.template, *values)
+        vectors = [model.embed(photos.get, found, [n for _, n in kept], crop, m) for m in ([0, 1] if args.flip else [0])]
         line = f"{text:24}"
         for v in vectors + ([averaged(*vectors)] if args.flip else []):
             s = v @ v.T
@@ -299,14 +307,13 @@ def search(args):
 
 
 def verify(args):
+    listed, folds = pairs("pairsDevTest.txt" if args.view == 1 else "pairs.txt"), 10
     if args.view == 1:
-        listed, folds = pairs("pairsDevTrain.txt") + pairs("pairsDevTest.txt"), 10
-        listed = [p for k in range(folds) for p in listed[k::folds]]
-    else:
-        listed, folds = pairs("pairs.txt"), 10
+        listed = [pair for k in range(folds) for pair in listed[k::folds]]
+    listed = listed[:args.folds * len(listed) // folds]
     same = np.array([s for _, _, s in listed])
     scores = similarities(args, args.models, listed)
-    mean, error = accuracy(scores, same, folds)
+    mean, error = accuracy(scores, same, args.folds)
     cut = threshold_at(scores[~same], FAR)
     print(f"view {args.view} {' '.join(args.models)}{' flip' if args.flip else ''}: {len(listed)} pairs, "
           f"accuracy {mean:.4f} +- {error:.4f}, TAR at FAR {FAR}: {(scores[same] >= cut).mean():.4f}, "
@@ -314,12 +321,12 @@ def verify(args):
 
 
 def threshold(args):
-    listed = strangers("peopleDevTest.txt", STRANGERS)
+    listed = strangers(STRANGERS)
     scores = similarities(args, args.models, listed)
     cut = threshold_at(scores[scores > -1], FAR)
     genuine = similarities(args, args.models, [p for p in pairs("pairsDevTest.txt") if p[2]])
-    print(f"{' '.join(args.models)}: similarity {cut:.4f} at FAR {FAR} of {len(listed)} pairs of strangers "
-          f"of peopleDevTest; accepts {(genuine >= cut).mean():.4f} of pairsDevTest's pairs of one person")
+    print(f"{' '.join(args.models)}{' flip' if args.flip else ''}: similarity {cut:.4f} at FAR {FAR} of {len(listed)} "
+          f"pairs of strangers of View 1; accepts {(genuine >= cut).mean():.4f} of its {len(genuine)} pairs of one person")
 
 
 def main():
@@ -328,8 +335,8 @@ def main():
     parser.add_argument("models", nargs="*", metavar="MODEL[:WEIGHT]")
     parser.add_argument("--cache", type=Path, required=True, help="folder of results")
     parser.add_argument("--networks", type=Path, help="folder of ID.onnx: detect, embed and search need it")
-    parser.add_argument("--part", choices=["view1", "view2", "all"], default="all")
     parser.add_argument("--view", type=int, choices=[1, 2], default=1)
+    parser.add_argument("--folds", type=int, default=10, help="verify on the first of View 2's ten folds only")
     parser.add_argument("--flip", action="store_true", help="average with the mirrored chip, whatever the contract says")
     parser.add_argument("--images", type=int, default=600, help="images of the search")
     parser.add_argument("--crop", action="append", metavar="ZOOM,UP,STRETCH[,RIGHT]",
