@@ -169,23 +169,14 @@ impl Gradients {
         Self { direction: vec![0; n], length: vec![0.0; n] }
     }
 
-    /// For each pixel the gradient of the channel where it is longest.
+    /// For each pixel the gradient of the channel where it is longest; of equals the last.
     fn compute(&mut self, image: &Image, y: usize) {
-        let n = self.length.len();
-        let (above, here, below) = (image.row(y - 1), image.row(y), image.row(y + 1));
-        let channel = |k: usize| [&here[k][..n], &here[k][2..][..n], &above[k][1..][..n], &below[k][1..][..n]];
-        let channels = [channel(0), channel(1), channel(2)];
-        let (direction, length) = (&mut self.direction[..n], &mut self.length[..n]);
-        for i in 0..n {
-            let [red, green, blue] = channels.map(|[left, right, up, down]| {
-                let (x, y) = (i32::from(right[i]) - i32::from(left[i]), i32::from(down[i]) - i32::from(up[i]));
-                (x, y, x * x + y * y)
-            });
-            let longer = if red.2 > green.2 { red } else { green };
-            let longest = if longer.2 > blue.2 { longer } else { blue };
-            direction[i] = (longest.1 + REACH) * SIDE + longest.0 + REACH;
-            length[i] = (longest.2 as f32).sqrt();
+        self.length.fill(0.0);
+        let rows = image.row(y - 1).into_iter().zip(image.row(y)).zip(image.row(y + 1));
+        for ((above, here), below) in rows {
+            longer(&mut self.direction, &mut self.length, here, &above[1..], &below[1..]);
         }
+        self.length.iter_mut().for_each(|length| *length = length.sqrt());
     }
 
     /// Adds the row to the parts; `lower` is the share of the lower cells.
@@ -201,6 +192,23 @@ impl Gradients {
                 *part += value;
             }
         }
+    }
+}
+
+/// Takes a channel's gradients where they are not shorter than the squared `length`; `here` starts one pixel to the left.
+fn longer(direction: &mut [i32], length: &mut [f32], here: &[u8], above: &[u8], below: &[u8]) {
+    let n = direction.len();
+    let (length, above, below) = (&mut length[..n], &above[..n], &below[..n]);
+    let (left, right) = (&here[..n], &here[2..][..n]);
+    for i in 0..n {
+        let x = i32::from(right[i]) - i32::from(left[i]);
+        let y = i32::from(below[i]) - i32::from(above[i]);
+        let squared = (x as f32) * (x as f32) + (y as f32) * (y as f32);
+        let index = (y + REACH) * SIDE + x + REACH;
+        // By mask, for a branch would keep the loop from being vectorised.
+        let taken = -i32::from(squared >= length[i]);
+        direction[i] = (index & taken) | (direction[i] & !taken);
+        length[i] = if squared > length[i] { squared } else { length[i] };
     }
 }
 

@@ -145,11 +145,9 @@ impl Spread {
         let width = columns.left.len();
         let planes = self.left.chunks_exact_mut(width).zip(self.right.chunks_exact_mut(width));
         for (plane, (left, right)) in image.row(y).into_iter().zip(planes) {
-            for (value, &x) in left.iter_mut().zip(&columns.left) {
-                *value = f32::from(plane[x]);
-            }
-            for (value, &x) in right.iter_mut().zip(&columns.right) {
-                *value = f32::from(plane[x]);
+            let sources = columns.left.iter().zip(&columns.right);
+            for ((l, r), (&a, &b)) in left.iter_mut().zip(right).zip(sources) {
+                (*l, *r) = (f32::from(plane[a]), f32::from(plane[b]));
             }
         }
     }

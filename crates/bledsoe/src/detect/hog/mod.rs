@@ -11,7 +11,7 @@ mod pyramid;
 use rayon::prelude::*;
 
 use super::{Detection, Detector, overlap::Overlap};
-use crate::{Error, Result, geometry::Rect, model::dlib::hog::HogDetector, photo::Photo};
+use crate::{Error, Result, model::dlib::hog::HogDetector, photo::Photo};
 use features::Features;
 use filter::Bank;
 use image::Image;
