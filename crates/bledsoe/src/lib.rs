@@ -6,7 +6,66 @@
 //! dataset -> decode -> detect -> landmarks -> align -> embed -> classify -> evaluate -> report
 //! ```
 //!
-//! Each stage is one module, and a module imports only from those above it.
+//! Each stage is one module, and a module imports only from those above it. In: photos, as files or bytes
+//! ([`photo::Photo`]). Out: face chips ([`align::FaceChip`]), embeddings ([`embed::Embedding`]) and decisions
+//! ([`gallery::Decision`], [`classify`]). The models are compiled in; nothing is fetched.
+//!
+//! # Two photos, one person?
+//!
+//! ```no_run
+//! use bledsoe::{
+//!     align::warp,
+//!     detect::Select,
+//!     engine::EngineConfig,
+//!     photo::{Limits, Photo},
+//!     pipeline::{DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, Loader},
+//! };
+//!
+//! # fn main() -> bledsoe::Result<()> {
+//! let loader = Loader::new(&EngineConfig::default(), None)?;
+//! let embedder = loader.embedder(DEFAULT_EMBEDDER)?;
+//! let template = embedder.templates()[0].clone();
+//! let size = template.size();
+//! let detector = loader.detector(DEFAULT_DETECTOR, &DetectorOptions::default())?;
+//! let landmarker = loader.landmarker("auto", DEFAULT_DETECTOR, &[(template.clone(), size)])?;
+//!
+//! let mut chips = Vec::new();
+//! for file in ["passport.jpg", "selfie.jpg"] {
+//!     let photo = Photo::open(file.as_ref(), &Limits::default())?;
+//!     let found = detector.detect(&[&photo])?.remove(0);
+//!     for face in Select::Largest.choose(found, photo.width(), photo.height()) {
+//!         let landmarks = landmarker.landmarks(&photo, &face)?;
+//!         chips.push(vec![warp(&photo, &template.fit(&landmarks, size)?, size)]);
+//!     }
+//! }
+//! let faces = embedder.embed(&chips)?;
+//! let threshold = loader.threshold(DEFAULT_EMBEDDER)?;
+//! println!("similarity {}, threshold {threshold:?}", faces[0].similarity(&faces[1])?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! For many photos use [`pipeline`]: it does the same in chunks, on all cores, and can be stopped and resumed.
+//!
+//! # Who is it?
+//!
+//! ```
+//! use bledsoe::{embed::Embedding, gallery::Gallery};
+//!
+//! # fn main() -> bledsoe::Result<()> {
+//! // Embeddings come from an `Embedder`; these stand for them.
+//! let (ada, grace) = (vec![1.0, 0.1, 0.0], vec![0.0, 1.0, 0.2]);
+//! let mut gallery = Gallery::new(0.5)?;
+//! gallery.enrol("Ada", Embedding::new("example", ada)?)?;
+//! gallery.enrol("Grace", Embedding::new("example", grace)?)?;
+//!
+//! let decision = gallery.identify(&Embedding::new("example", vec![0.9, 0.2, 0.1])?)?;
+//! assert_eq!(decision.name.as_deref(), Some("Ada"));
+//! let stranger = gallery.identify(&Embedding::new("example", vec![0.0, 0.0, 1.0])?)?;
+//! assert_eq!(stranger.name, None);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod error;
 pub mod geometry;

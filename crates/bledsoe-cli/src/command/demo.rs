@@ -135,7 +135,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         let decision = gallery.identify(embedding)?;
         probes.push(Probe {
-            caption: format!("{}, {}", example.person, example.path),
+            caption: example.path.into(),
             photo: Photo::decode(example.bytes, &Limits::default())?,
             detection: face.detection,
             truth: example.truth().map(Into::into),

@@ -1,5 +1,9 @@
 //! The gallery: people enrolled by their embeddings, and the decision who a probe is, or that it is a stranger.
 //!
+//! In: embeddings of one embedder, with names. Out: a [`Decision`]. A person is as near as the nearest of their embeddings
+//! (cosine similarity); below the threshold nobody is named. Search is exact: it takes time in proportion to the number of
+//! embeddings enrolled.
+//!
 //! ```
 //! # use bledsoe::{embed::Embedding, gallery::Gallery};
 //! # fn main() -> bledsoe::Result<()> {

@@ -87,7 +87,7 @@ fn page(report: &Report) -> Result<String> {
 fn card(html: &mut String, probe: &Probe) -> Result<()> {
     let right = probe.truth == probe.decision.name;
     let said = probe.decision.name.as_deref().unwrap_or("A stranger");
-    let truth = probe.truth.as_deref().map_or("not enrolled".to_owned(), |name| format!("enrolled as {name}"));
+    let truth = probe.truth.as_deref().map_or("not enrolled".to_owned(), |name| format!("truly {name}"));
     let (width, height) = (probe.photo.width(), probe.photo.height());
     let rect = &probe.detection.rect;
     // Writing to a String cannot fail.

@@ -1,4 +1,27 @@
 //! Reports for people: one self-contained HTML file each, readable offline, on a phone, in print, light or dark.
+//!
+//! In: photos, faces and decisions. Out: a page with everything inside it, pictures included; it runs no script and loads
+//! nothing. See [`identification::write`].
+//!
+//! ```
+//! use bledsoe::{
+//!     photo::Photo,
+//!     report::identification::{Enrolled, Report, write},
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let report = Report {
+//!     enrolled: vec![Enrolled { name: "Ada".into(), chips: vec![Photo::new(2, 2, vec![128; 12])?] }],
+//!     probes: Vec::new(),
+//!     summary: "Nobody came.".into(),
+//!     notes: String::new(),
+//!     settings: serde_json::json!({ "threshold": 0.4 }),
+//! };
+//! # let folder = tempfile::tempdir()?;
+//! write(&folder.path().join("report.html"), &report)?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod identification;
 
