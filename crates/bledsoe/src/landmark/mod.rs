@@ -73,11 +73,6 @@ pub trait Landmarker: Send + Sync {
     /// The predictor's id, as written into results.
     fn id(&self) -> &str;
 
-    /// What decides its landmarks, for the journal's keys: more than the id where a model file is the user's own.
-    fn settings(&self) -> serde_json::Value {
-        self.id().into()
-    }
-
     /// The landmarks of the face in `detection`.
     ///
     /// # Errors
