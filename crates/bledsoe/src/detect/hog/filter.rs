@@ -1,7 +1,7 @@
 //! Scores of all sub-detectors at all positions.
 
 use super::features::{CELL_LANES, Features, Lanes};
-use crate::model::dlib::hog::{HogDetector, HogFilter, PLANES};
+use crate::model::dlib::hog::{HogDetector, HogFilter};
 
 /// dlib's detector of frontal faces has five sub-detectors; so many are worked on at once.
 const GROUP: usize = 5;
@@ -47,7 +47,6 @@ impl<const N: usize> Group<N> {
         for (n, filter) in filters.iter().enumerate() {
             for (i, &weight) in filter.weights.iter().enumerate() {
                 let (plane, cell) = (i / (rows * columns), i % (rows * columns));
-                debug_assert!(plane < PLANES);
                 weights[cell * CELL_LANES + plane / 8][n][plane % 8] = weight;
             }
         }

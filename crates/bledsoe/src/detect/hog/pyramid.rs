@@ -9,6 +9,9 @@ const SHIFT: f64 = 0.3;
 /// The same for a photo before and after doubling, right and down.
 const DOUBLE_SHIFT: (f64, f64) = (1.25, 0.75);
 
+/// Pixels; less than this never makes three cells.
+const LEAST_SIDE: usize = 3;
+
 /// Width and height of the next level.
 pub fn smaller(width: usize, height: usize) -> (usize, usize) {
     (5 * width / 6, 5 * height / 6)
@@ -20,14 +23,16 @@ pub fn doubled(width: usize, height: usize) -> (usize, usize) {
 }
 
 /// How many levels the pyramid of a photo has.
-pub fn levels(model: &HogDetector, width: usize, height: usize) -> usize {
+pub fn levels(model: &HogDetector, mut width: usize, mut height: usize) -> usize {
+    // dlib decides by the box of the photo, mapped down and rounded; the levels themselves may be a pixel smaller.
     let (mut right, mut bottom) = (width as f64 - 1.0, height as f64 - 1.0);
     let mut levels = 0;
     loop {
-        (right, bottom) = (round((right - SHIFT) * SHRINK), round((bottom - SHIFT) * SHRINK));
         levels += 1;
+        (width, height) = smaller(width, height);
+        (right, bottom) = (round((right - SHIFT) * SHRINK), round((bottom - SHIFT) * SHRINK));
         let fits = right + 1.0 >= model.min_layer.0 as f64 && bottom + 1.0 >= model.min_layer.1 as f64;
-        if !fits || levels >= model.max_levels {
+        if !fits || levels >= model.max_levels || width.min(height) < LEAST_SIDE {
             return levels;
         }
     }
@@ -72,4 +77,49 @@ pub fn undoubled(rect: Rect, times: u32) -> Rect {
 /// To the nearest whole number, halves up.
 fn round(x: f64) -> f64 {
     (x + 0.5).floor()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detector(padding: usize, min_layer: usize) -> HogDetector {
+        HogDetector {
+            cell: 8,
+            padding,
+            window: (80, 80),
+            min_layer: (min_layer, min_layer),
+            max_levels: 1000,
+            max_iou: 0.5,
+            max_covered: 1.0,
+            filters: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn levels_end_at_the_smallest_side() {
+        // 250, 208, 173, 144, 120, 100, 83, 69; the next one has 57.
+        assert_eq!(levels(&detector(0, 64), 250, 250), 8);
+        assert_eq!(levels(&detector(0, 64), 250, 70), 1);
+        assert_eq!(levels(&detector(0, 64), 1, 1), 1);
+        assert!(levels(&detector(0, 1), 4000, 3000) < 60, "a file may ask for levels without end");
+    }
+
+    #[test]
+    fn a_window_is_where_its_cells_are() {
+        // The filter's first cell is four cells of zeros, the outermost cell and a pixel away from the photo's corner.
+        let rect = window(&detector(0, 64), 4, 5, 0);
+        assert_eq!((rect.left, rect.top), (21.0, 13.0));
+        assert_eq!((rect.width(), rect.height()), (72.0, 72.0));
+        let padded = window(&detector(1, 64), 5, 6, 0);
+        assert_eq!((padded.width(), padded.height()), (72.0, 72.0), "the padding is no part of the box");
+    }
+
+    #[test]
+    fn doubling_and_back_stays_within_a_pixel() {
+        let rect = Rect { left: 10.0, top: 20.0, right: 90.0, bottom: 100.0 };
+        let twice = Rect { left: 22.5, top: 41.5, right: 182.5, bottom: 201.5 };
+        assert_eq!(undoubled(twice, 1), rect);
+        assert_eq!(undoubled(rect, 0), rect);
+    }
 }

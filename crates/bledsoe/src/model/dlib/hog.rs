@@ -6,6 +6,8 @@ use crate::Result;
 /// Feature planes of a cell: 18 signed orientations, 9 unsigned ones, 4 of texture (Felzenszwalb et al. 2010).
 pub const PLANES: usize = 31;
 
+/// dlib computes other features for cells of one pixel.
+const MIN_CELL: i64 = 2;
 /// Bounds on what a file may ask for, far above what dlib trains.
 const MAX_CELL: i64 = 256;
 const MAX_WINDOW: i64 = 4096;
@@ -24,9 +26,9 @@ pub struct HogDetector {
     pub min_layer: (usize, usize),
     /// Most levels of the pyramid.
     pub max_levels: usize,
-    /// Two boxes are one face when their intersection over union is above this, 0 to 1.
+    /// Two boxes are of one face when their intersection is more than this share of the smallest box around both.
     pub max_iou: f64,
-    /// Or when a share of one of the boxes above this is covered by the other, 0 to 1.
+    /// Or more than this share of one of them.
     pub max_covered: f64,
     /// The sub-detectors.
     pub filters: Vec<HogFilter>,
@@ -47,6 +49,17 @@ impl HogDetector {
         let (width, height) = self.window;
         let padded = |pixels: usize| window_cells(pixels as i64, self.cell as i64) as usize + 2 * self.padding;
         (padded(width), padded(height))
+    }
+
+    /// Whether sizes are such as [`read`] gives: a detector put together by hand may be anything.
+    pub(crate) fn is_consistent(&self) -> bool {
+        let within = |value: usize, least: i64, most: i64| (least as usize..=most as usize).contains(&value);
+        let (width, height) = self.window;
+        within(self.cell, MIN_CELL, MAX_CELL)
+            && within(self.padding, 0, MAX_PADDING)
+            && within(width, 1, MAX_WINDOW)
+            && within(height, 1, MAX_WINDOW)
+            && self.filters.iter().all(|f| f.weights.len() == PLANES * self.cells().0 * self.cells().1)
     }
 }
 
@@ -74,7 +87,7 @@ pub fn read(bytes: &[u8], name: &str) -> Result<HogDetector> {
     if (reader.int()?, reader.int()?) != (0, 0) {
         return Err(reader.fail("holds the features of a photo: not a detector as dlib saves it"));
     }
-    let cell = size(&mut reader, "the cell size", 1, MAX_CELL)?;
+    let cell = size(&mut reader, "the cell size", MIN_CELL, MAX_CELL)?;
     let padding = size(&mut reader, "the padding", 0, MAX_PADDING)?;
     let window = sizes(&mut reader, "the window's side")?;
     let max_levels = size(&mut reader, "the number of pyramid levels", 1, i64::MAX)?;
