@@ -3,11 +3,12 @@
 mod centerface;
 mod hog;
 mod mmod;
+mod overlap;
 mod select;
 
 // TODO(base): pub use centerface::CenterFace;
 // TODO(base): pub use hog::Hog;
-// TODO(base): pub use mmod::Mmod;
+pub use mmod::Mmod;
 pub use select::Select;
 
 use serde::{Deserialize, Serialize};
