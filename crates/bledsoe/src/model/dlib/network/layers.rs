@@ -159,7 +159,8 @@ impl Network {
             }
         }
         if reader.remaining() > 0 {
-            let reason = format!("{} bytes after the last layer: not a dlib network of a known kind", reader.remaining());
+            let reason =
+                format!("{} bytes after the last layer: not a dlib network of a known kind", reader.remaining());
             return Err(reader.fail(reason));
         }
         Ok(Self { input, layers })
@@ -193,7 +194,9 @@ fn skip_state(reader: &mut Reader<'_>) -> Result<()> {
 impl Input {
     fn read(reader: &mut Reader<'_>, name_length: usize) -> Result<Self> {
         let name = String::from_utf8_lossy(reader.take(name_length)?).into_owned();
-        let pair = |reader: &mut Reader<'_>| Ok([small(reader, "a size of the input")?, small(reader, "a size of the input")?]);
+        let pair = |reader: &mut Reader<'_>| {
+            Ok([small(reader, "a size of the input")?, small(reader, "a size of the input")?])
+        };
         let mut mean = [0.0; 3];
         let known = ["input_rgb_image", "input_rgb_image_sized", "input_rgb_image_pyramid", "input_rgb_image_pyramid2"];
         if !known.contains(&name.as_str()) {

@@ -85,7 +85,10 @@ impl MmodDetails {
         if self.windows.iter().any(|w| ![w.width, w.height].iter().all(|n| (1..=MAX_WINDOW).contains(n))) {
             return fail("windows: expected sides of 1 to 4096 pixels");
         }
-        if !(self.mean.iter().all(|m| m.is_finite()) && (0.0..=1.0).contains(&self.max_iou) && (0.0..=1.0).contains(&self.max_covered)) {
+        if !(self.mean.iter().all(|m| m.is_finite())
+            && (0.0..=1.0).contains(&self.max_iou)
+            && (0.0..=1.0).contains(&self.max_covered))
+        {
             return fail("mean must be finite, max_iou and max_covered 0 to 1");
         }
         if self.stride == 0 || self.least == 0 {
@@ -127,8 +130,19 @@ pub fn mmod_to_onnx(bytes: &[u8], name: &str) -> Result<Vec<u8>> {
         return Err(fail("an output that does not fit the number of its windows"));
     }
     let count = windows.len();
-    let details =
-        MmodDetails { mean, padding, outer_padding, windows, max_iou, max_covered, stride, offset, above, below, least };
+    let details = MmodDetails {
+        mean,
+        padding,
+        outer_padding,
+        windows,
+        max_iou,
+        max_covered,
+        stride,
+        offset,
+        above,
+        below,
+        least,
+    };
     details.check(name)?;
 
     let metadata = serde_json::to_string(&details).map_err(|e| fail(&e.to_string()))?;
@@ -153,7 +167,8 @@ fn options(reader: &mut Reader<'_>) -> Result<(Vec<Window>, [f64; 2])> {
     let mut windows = Vec::new();
     for _ in 0..count {
         let labelled = version > 1 && reader.int()? == 2;
-        let mut side = || u32::try_from(reader.int()?).map_err(|_| reader.fail("a detection window of impossible size"));
+        let mut side =
+            || u32::try_from(reader.int()?).map_err(|_| reader.fail("a detection window of impossible size"));
         let (width, height) = (side()?, side()?);
         windows.push(Window { width, height, label: if labelled { reader.string()? } else { String::new() } });
     }
@@ -192,7 +207,8 @@ fn chain(network: Network, name: &str) -> Result<Vec<(Conv, bool)>> {
             _ => false,
         };
         if !fits || layer.tags > 0 {
-            let reason = format!("after {} convolutions: not a chain of convolutions, affine layers and relus", convs.len());
+            let reason =
+                format!("after {} convolutions: not a chain of convolutions, affine layers and relus", convs.len());
             return Err(Error::model(name, reason));
         }
     }

@@ -98,7 +98,9 @@ impl<'a> Builder<'a> {
             return Err(self.fail(format!("after {} nodes: expected an affine layer", self.nodes)));
         };
         if conv.shape[1] != self.last.shape[0] || !conv.fold(&scale, &shift) {
-            return Err(self.fail(format!("after {} nodes: a convolution that does not fit its neighbours", self.nodes)));
+            return Err(
+                self.fail(format!("after {} nodes: a convolution that does not fit its neighbours", self.nodes))
+            );
         }
         let shape = self.slide(&conv.patch, conv.shape[0])?;
         let output = self.output_name("conv");
