@@ -77,6 +77,18 @@ def prune(model, output):
     del graph.value_info[:]
 
 
+def number_initializers(graph):
+    """Names the initializers by their place of first use: tf2onnx numbers its own differently in every run."""
+    order = list(dict.fromkeys(name for node in graph.node for name in node.input))
+    found = {i.name: i for i in graph.initializer}
+    kept = [onnx.TensorProto.FromString(found[name].SerializeToString()) for name in order if name in found]
+    for k, initializer in enumerate(kept):
+        rewire(graph, initializer.name, f"weight{k}")
+        initializer.name = f"weight{k}"
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
 def set_io(model, input_shape, outputs):
     """One f32 input called `input`, outputs {name: shape} in order; strings in a shape are symbolic lengths."""
     graph = model.graph

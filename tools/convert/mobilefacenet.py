@@ -10,7 +10,7 @@ import tempfile
 import numpy as np
 import onnx
 
-from graph import constants, prune, rewire, set_constant, set_io
+from graph import constants, number_initializers, prune, rewire, set_constant, set_io
 
 
 def fuse_prelu(graph):
@@ -66,6 +66,7 @@ def main(source, out):
         set_constant(graph, f"{reshape.input[1]}.free", shape)
         reshape.input[1] = f"{reshape.input[1]}.free"
     prune(model, ["embedding"])
+    number_initializers(graph)
     set_io(model, ["N", 3, 112, 112], {"embedding": ["N", 192]})
     onnx.checker.check_model(model)
     onnx.save(model, out)
