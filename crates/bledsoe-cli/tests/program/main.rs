@@ -1,8 +1,8 @@
 //! The program as a user runs it: exit codes, JSON, bad photos, killed runs.
 
 mod bad_photos;
+mod models;
 mod resume;
-
 
 use std::{
     path::{Path, PathBuf},
