@@ -1,5 +1,8 @@
 //! The program as a user runs it: exit codes, JSON, bad photos, killed runs.
 
+// Clippy knows test functions, not those that they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod bad_photos;
 mod models;
 mod resume;
