@@ -28,9 +28,7 @@ pub fn with_progress<T>(total: usize, work: impl FnOnce(&Monitor<'_>) -> bledsoe
         }
         shown.suspend(|| eprintln!("stopping after the photos in hand; press Ctrl-C again to stop at once"));
     });
-    bar.set_style(ProgressStyle::with_template(
-        "{bar:30} {pos}/{len} photos, {per_sec}, {eta} left {msg}",
-    )?);
+    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} photos, {per_sec}, {eta} left {msg}")?);
     let progress = |counts: Counts| {
         bar.set_position(counts.photos as u64);
         bar.set_message(format!("({} faces, {} skipped)", counts.faces, counts.skipped));

@@ -62,7 +62,8 @@ fn info(device: Device, as_json: bool) -> Result<ExitCode> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let features = library::processor_features();
     if as_json {
-        let entry = |(available, description): &(bool, String)| json!({ "available": available, "description": description });
+        let entry =
+            |(available, description): &(bool, String)| json!({ "available": available, "description": description });
         console::print_json(&json!({
             "device": device, "auto": entry(&auto), "ort": entry(&ort), "rten": entry(&rten), "library": path,
             "threads": threads, "processor": features, "cache": library::cache(),

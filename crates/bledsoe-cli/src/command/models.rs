@@ -184,8 +184,7 @@ fn verify(id: Option<&str>, common: &Common) -> Result<ExitCode> {
         })
         .collect();
     let checks: Vec<Check> = models.into_iter().map(|model| check(model, &store, &engines)).collect();
-    let failed =
-        checks.iter().any(|c| c.file_error.is_some() || c.engines.iter().any(|engine| engine.error.is_some()));
+    let failed = checks.iter().any(|c| c.file_error.is_some() || c.engines.iter().any(|engine| engine.error.is_some()));
     if common.json {
         console::print_json(&json!({ "ok": !failed, "models": checks }))?;
     } else {

@@ -42,9 +42,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let embedder = loader.embedder(&args.embedder)?;
     let (threshold, origin) = match (args.threshold, loader.threshold(&args.embedder)?) {
         (Some(given), _) => (given, "given".to_owned()),
-        (None, Some(known)) => {
-            (known.similarity, format!("false accept rate {} on {}", known.far, known.measured_on))
-        }
+        (None, Some(known)) => (known.similarity, format!("false accept rate {} on {}", known.far, known.measured_on)),
         (None, None) => bail!("no threshold was measured for {}: give one with --threshold", embedder.id()),
     };
     let mut vectors = Vec::new();

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use image::{DynamicImage, ImageFormat};
 
-use crate::{json, photos_below, example_photos, run, text};
+use crate::{example_photos, json, photos_below, run, text};
 
 fn save(image: &DynamicImage, path: &Path, format: ImageFormat) {
     image.save_with_format(path, format).unwrap();
@@ -53,7 +53,8 @@ fn each_is_handled_or_listed_with_its_reason() {
     for orientation in 1..=8u8 {
         let mut stored = std::io::Cursor::new(Vec::new());
         stored_as(&photo, orientation).to_rgb8().write_to(&mut stored, ImageFormat::Jpeg).unwrap();
-        fs::write(folder.join(format!("exif{orientation}.jpg")), with_orientation(stored.get_ref(), orientation)).unwrap();
+        fs::write(folder.join(format!("exif{orientation}.jpg")), with_orientation(stored.get_ref(), orientation))
+            .unwrap();
     }
     save(&DynamicImage::from(photo.to_luma8()), &folder.join("grey.png"), ImageFormat::Png);
     save(&DynamicImage::from(photo.to_luma8()), &folder.join("grey.pgm"), ImageFormat::Pnm);

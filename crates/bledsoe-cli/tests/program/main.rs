@@ -1,8 +1,11 @@
 //! The program as a user runs it: exit codes, JSON, bad photos, killed runs.
 
-mod bad_photos;
-mod resume;
+// Clippy knows test functions, not those that they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bad_photos;
+mod models;
+mod resume;
 
 use std::{
     path::{Path, PathBuf},

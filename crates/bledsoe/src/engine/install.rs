@@ -46,11 +46,7 @@ const CUDA: Wheel = Wheel {
     version: "1.24.1",
     platform: "manylinux_2_28_x86_64",
     sha256: "710bf83751e6761584ad071102af3cbffd4b42bb77b2e3caacfb54ffbaa0666b",
-    libraries: &[
-        "libonnxruntime.so.",
-        "libonnxruntime_providers_shared.so",
-        "libonnxruntime_providers_cuda.so",
-    ],
+    libraries: &["libonnxruntime.so.", "libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"],
 };
 
 const LINUX_ARM: Wheel = Wheel {
@@ -177,7 +173,9 @@ fn download(wheel: &Wheel, into: &Path) -> Result<PathBuf> {
     let arguments: Vec<&str> = arguments.into_iter().chain([wheel.platform, &requirement]).collect();
     package::pip_download(&arguments, into).map_err(|said| {
         let (prefix, platform) = (wheel.prefix(), wheel.platform);
-        fail(format!("cannot fetch {requirement} ({said}); get {prefix}{platform}.whl elsewhere and give it with --from"))
+        fail(format!(
+            "cannot fetch {requirement} ({said}); get {prefix}{platform}.whl elsewhere and give it with --from"
+        ))
     })
 }
 
@@ -187,7 +185,8 @@ fn unpack(wheel: &Wheel, file: &Path, folder: &Path) -> Result<()> {
     let mut libraries = 0;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(bad)?;
-        let Some(name) = entry.enclosed_name().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())) else {
+        let Some(name) = entry.enclosed_name().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        else {
             continue;
         };
         let library = wheel.libraries.iter().any(|prefix| name.starts_with(prefix));
@@ -206,4 +205,31 @@ fn unpack(wheel: &Wheel, file: &Path, folder: &Path) -> Result<()> {
         fs::remove_file(file).map_err(|e| Error::io(file, e))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_or_missing_wheel_leaves_everything_as_it_was() {
+        let Some(wheel) = wheel(false) else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let (wheels, folder) = (dir.path().join("wheels"), dir.path().join("engine"));
+        fs::create_dir(&wheels).unwrap();
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("old"), b"x").unwrap();
+        let fails = |from: &Path, word: &str| {
+            let error = install(false, Some(from), Some(&folder)).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "something is left behind");
+            assert!(folder.join("old").is_file());
+        };
+        fails(&dir.path().join("nowhere"), "no such file");
+        fails(&wheels, wheel.platform);
+        let other = wheels.join(format!("{}{}.whl", wheel.prefix(), wheel.platform));
+        fs::write(&other, b"another wheel").unwrap();
+        fails(&wheels, "SHA-256");
+        fails(&other, "SHA-256");
+    }
 }

@@ -42,7 +42,10 @@ pub fn in_folder(folder: &Path) -> Option<PathBuf> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("libonnxruntime.so") || name.starts_with("libonnxruntime.1") && name.ends_with(".dylib") || name == "libonnxruntime.dylib" || name == "onnxruntime.dll"
+            name.starts_with("libonnxruntime.so")
+                || name.starts_with("libonnxruntime.1") && name.ends_with(".dylib")
+                || name == "libonnxruntime.dylib"
+                || name == "onnxruntime.dll"
         })
         .collect();
     found.sort();

@@ -124,9 +124,17 @@ impl Engine {
         };
         let rten = |why: &str| {
             if config.device == Device::Cuda {
-                return Err(Error::engine("rten", format!("runs on the CPU only{why}; --device cuda needs ONNX Runtime: bledsoe engine install --cuda")));
+                return Err(Error::engine(
+                    "rten",
+                    format!(
+                        "runs on the CPU only{why}; --device cuda needs ONNX Runtime: bledsoe engine install --cuda"
+                    ),
+                ));
             }
-            Ok(Self { description: format!("{}, {threads} threads{why}", rten::NAME), backend: Opened::Rten(rten::Runtime::new(threads)) })
+            Ok(Self {
+                description: format!("{}, {threads} threads{why}", rten::NAME),
+                backend: Opened::Rten(rten::Runtime::new(threads)),
+            })
         };
         let ort = || {
             let runtime = ort::Runtime::open(config.device, threads)?;
@@ -153,5 +161,88 @@ impl Engine {
             Opened::Ort(runtime) => Ok(Box::new(ort::Runtime::load(runtime, name, &onnx, precision)?)),
             Opened::Rten(runtime) => Ok(Box::new(runtime.load(name, onnx)?)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::onnx::{self, Writer};
+
+    fn message(fields: impl FnOnce(&mut Writer)) -> Vec<u8> {
+        let mut writer = Writer::default();
+        fields(&mut writer);
+        writer.finish()
+    }
+
+    /// An N x 2 tensor called `name`.
+    fn value(name: &str) -> Vec<u8> {
+        let shape = message(|w| {
+            w.bytes(1, &message(|dim| dim.bytes(2, b"n")));
+            w.bytes(1, &message(|dim| dim.int(1, 2)));
+        });
+        let tensor = message(|w| {
+            w.int(1, 1); // FLOAT
+            w.bytes(2, &shape);
+        });
+        message(|w| {
+            w.bytes(1, name.as_bytes());
+            w.bytes(2, &message(|kind| kind.bytes(1, &tensor)));
+        })
+    }
+
+    /// y = max(0, x + (1, -2)).
+    fn network() -> Vec<u8> {
+        let node = |inputs: &[&str], output: &str, operator: &str| {
+            message(|w| {
+                inputs.iter().for_each(|input| w.bytes(1, input.as_bytes()));
+                w.bytes(2, output.as_bytes());
+                w.bytes(4, operator.as_bytes());
+            })
+        };
+        let graph = message(|w| {
+            w.bytes(1, &node(&["x", "shift"], "sum", "Add"));
+            w.bytes(1, &node(&["sum"], "y", "Relu"));
+            w.bytes(2, b"g");
+            onnx::initializer(w, "shift", &[2], &[1.0, -2.0]);
+            w.bytes(11, &value("x"));
+            w.bytes(12, &value("y"));
+        });
+        let rest = message(|w| {
+            w.int(1, 8); // IR version
+            w.bytes(8, &message(|set| set.int(2, 13))); // operator set
+        });
+        onnx::model(&rest, &graph)
+    }
+
+    fn computes(engine: &Engine) {
+        let session = engine.load("small", network(), Precision::Full).unwrap();
+        let output = session.run(Tensor { shape: vec![2, 2], data: vec![1.0, 1.0, -3.0, 5.0] }).unwrap();
+        assert_eq!(output, [Tensor { shape: vec![2, 2], data: vec![2.0, 0.0, 0.0, 3.0] }], "{}", engine.describe());
+        assert!(session.run(Tensor { shape: vec![2, 3], data: vec![0.0; 6] }).is_err());
+        assert!(engine.load("bad", b"not a network".to_vec(), Precision::Full).is_err());
+    }
+
+    #[test]
+    fn rten_runs_a_small_network() {
+        computes(&Engine::open(&EngineConfig { backend: Backend::Rten, threads: 1, ..Default::default() }).unwrap());
+    }
+
+    #[test]
+    fn onnx_runtime_runs_a_small_network_or_says_how_to_get_it() {
+        match Engine::open(&EngineConfig { backend: Backend::Ort, threads: 1, ..Default::default() }) {
+            Ok(engine) => computes(&engine),
+            Err(error) if library::find(false).is_none() => {
+                assert!(error.to_string().contains("bledsoe engine install"), "{error}");
+                eprintln!("SKIPPED onnx_runtime_runs_a_small_network: {error}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn rten_has_no_gpu() {
+        let config = EngineConfig { backend: Backend::Rten, device: Device::Cuda, threads: 1 };
+        assert!(Engine::open(&config).err().unwrap().to_string().contains("CPU only"));
     }
 }

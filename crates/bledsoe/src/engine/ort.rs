@@ -52,7 +52,10 @@ impl Runtime {
         let provider = match device {
             Device::Cuda if ep::CUDA::is_available().unwrap_or(false) => Provider::Cuda,
             Device::Cuda => {
-                return Err(fail(format!("{} has no CUDA provider: run `bledsoe engine install --cuda`", path.display())));
+                return Err(fail(format!(
+                    "{} has no CUDA provider: run `bledsoe engine install --cuda`",
+                    path.display()
+                )));
             }
             Device::Cpu if has("libonnxruntime_providers_openvino.so") => Provider::OpenVino,
             Device::Cpu => Provider::Cpu,
@@ -107,7 +110,11 @@ fn load(path: &Path) -> Result<Environment, String> {
     }
     let environment = ::ort::init_from(path).map_err(|e| e.to_string())?;
     // ONNX Runtime warns on standard error of things that no user can mend; errors come back as values.
-    environment.with_telemetry(false).with_logger(std::sync::Arc::new(|_, _, _, _, _| {})).build().map_err(|e| e.to_string())
+    environment
+        .with_telemetry(false)
+        .with_logger(std::sync::Arc::new(|_, _, _, _, _| {}))
+        .build()
+        .map_err(|e| e.to_string())
 }
 
 /// The version in the library's name, which ort checked against the one it needs.

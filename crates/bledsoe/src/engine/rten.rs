@@ -26,7 +26,13 @@ impl Runtime {
         options.prepack_weights(true);
         let model = options.load(onnx).map_err(|e| fail(e.to_string()))?;
         let input = *model.input_ids().first().ok_or_else(|| fail("the network has no input".into()))?;
-        Ok(Network { name: name.to_owned(), input, outputs: model.output_ids().to_vec(), model, threads: Arc::clone(&self.threads) })
+        Ok(Network {
+            name: name.to_owned(),
+            input,
+            outputs: model.output_ids().to_vec(),
+            model,
+            threads: Arc::clone(&self.threads),
+        })
     }
 }
 

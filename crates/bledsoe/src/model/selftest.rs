@@ -76,7 +76,8 @@ mod tests {
         toml::from_str(&format!(
             "id = \"m\"\ntask = \"detect\"\nformat = \"onnx\"\nfile = \"x\"\nsha256 = \"\"\nsource = \"\"\nlicence = \"\"\n\
              [input]\nsize = {size}\nchannels = \"{channels}\"\nmean = [1, 2, 3]\nscale = [2, 2, 2]\n\
-             [selftest]\nexpected = {expected:?}\ntolerance = 0.01"
+             [selftest]\nexpected = {}\ntolerance = 0.01",
+            format!("{expected:?}").to_lowercase()
         ))
         .unwrap()
     }

@@ -85,7 +85,9 @@ impl Store {
         match Registry::embedded()?.get(id)?.format {
             Format::Pack => pack::widen(&bytes, id),
             Format::Onnx => Ok(bytes.into_owned()),
-            Format::Hog | Format::Shape | Format::ShapeDat | Format::ResnetDat | Format::MmodDat => Err(Error::model(id, "not a network")),
+            Format::Hog | Format::Shape | Format::ShapeDat | Format::ResnetDat | Format::MmodDat => {
+                Err(Error::model(id, "not a network"))
+            }
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{io::Cursor, path::Path};
 
-use image::{ExtendedColorType, ImageEncoder, codecs::{jpeg::JpegEncoder, png::PngEncoder}};
+use image::{
+    ExtendedColorType, ImageEncoder,
+    codecs::{jpeg::JpegEncoder, png::PngEncoder},
+};
 
 use super::Photo;
 use crate::{Error, Result};

@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ALIGNMENT_FILE, Alignment, Counts, Encoded, Finder, Journal, Monitor, Processed, Source, chunks, embed::Summary, key,
-    naming::ChipNames,
+    ALIGNMENT_FILE, Alignment, Counts, Encoded, Finder, Journal, Monitor, Processed, Source, chunks, embed::Summary,
+    key, naming::ChipNames,
 };
 use crate::{
     Error, Result,
@@ -120,8 +120,8 @@ fn write_chips(processed: Vec<Processed>, names: &ChipNames, out: &Path, format:
             Err(skipped) => Ok(Err(skipped)),
             Ok(faces) => {
                 let chips = faces.iter().flat_map(|face| &face.chips).enumerate();
-                let paths =
-                    chips.map(|(number, chip)| write_chip(chip, &names.face(&photo.item.relative, number), out, format));
+                let paths = chips
+                    .map(|(number, chip)| write_chip(chip, &names.face(&photo.item.relative, number), out, format));
                 Ok(Ok(paths.collect::<Result<_>>()?))
             }
         })

@@ -78,7 +78,11 @@ impl ChipReader {
         let photo = Photo::decode(bytes, &Limits::default()).map_err(|e| e.reason())?;
         let side = self.alignment.size;
         if (photo.width(), photo.height()) != (side, side) {
-            return Err(format!("{}x{} pixels, but {ALIGNMENT_FILE} says {side}x{side}", photo.width(), photo.height()));
+            return Err(format!(
+                "{}x{} pixels, but {ALIGNMENT_FILE} says {side}x{side}",
+                photo.width(),
+                photo.height()
+            ));
         }
         let whole = Rect { left: 0.0, top: 0.0, right: side as f32, bottom: side as f32 };
         Ok(FoundFace {

@@ -34,11 +34,7 @@ pub struct Finder {
 impl Finder {
     /// Decodes, or says why not.
     fn decode(&self, encoded: &Encoded) -> Result<Photo, Skipped> {
-        let skip = |reason: String| Skipped {
-            path: encoded.item.relative.clone(),
-            stage: "decode".into(),
-            reason,
-        };
+        let skip = |reason: String| Skipped { path: encoded.item.relative.clone(), stage: "decode".into(), reason };
         let bytes = encoded.bytes.as_ref().map_err(|reason| skip(reason.clone()))?;
         Photo::decode(bytes, &self.limits).map_err(|e| skip(e.reason()))
     }
