@@ -2,6 +2,7 @@
 
 mod bad_photos;
 mod resume;
+mod whole_path;
 
 
 use std::{
