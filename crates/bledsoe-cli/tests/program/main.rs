@@ -2,10 +2,10 @@
 
 // Clippy knows test functions, not those that they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
-
 mod bad_photos;
 mod models;
 mod resume;
+mod whole_path;
 
 use std::{
     path::{Path, PathBuf},

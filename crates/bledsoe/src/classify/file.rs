@@ -405,3 +405,109 @@ impl<'a> Arrays<'a> {
         Ok(PairDecisions::Rbf { gamma, vectors, starts, indices, coefficients })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classify::{Samples, fit, guard::GuardRates};
+    use proptest::prelude::*;
+
+    fn file(kind: &str) -> ClassifierFile {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let vectors = (0..9 * 3).map(|i| if i / 9 == i % 3 { 1.0 } else { 0.3 * rng.f32() }).collect();
+        let samples = Samples::new(3, vectors, &[3, 3, 3], (0..9).collect()).unwrap();
+        let kind: ClassifierKind = kind.parse().unwrap();
+        let fitted = fit(&kind, &samples, 0).unwrap();
+        let (guard, rates): (Guard, GuardRates) = Guard::fit(&samples);
+        let image = |class| Image { path: format!("p/{class}.jpg"), sha256: "ab".repeat(32), class };
+        ClassifierFile {
+            bledsoe: "0".into(),
+            embedder: "dlib".into(),
+            models: ClassifierFile::models_of("dlib").unwrap(),
+            settings: serde_json::json!({"seed": 0}),
+            kind,
+            classes: ["a", "b", "ü"].map(str::to_owned).to_vec(),
+            calibration: Calibration::new(&fitted.held_out, rates),
+            trained: vec![image(0), image(2)],
+            held_back: vec![image(1)],
+            model: fitted.model,
+            guard,
+        }
+    }
+
+    const KINDS: [&str; 4] = ["svm-linear", "svm-rbf", "knn", "centroid"];
+
+    /// The file with a hash that fits, so that the checks behind it are reached.
+    fn rehashed(mut content: Vec<u8>) -> Vec<u8> {
+        let hash = Sha256::digest(&content);
+        content.extend(hash);
+        content
+    }
+
+    #[test]
+    fn a_file_comes_back_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.bledsoe");
+        for kind in KINDS {
+            let written = file(kind);
+            written.save(&path).unwrap();
+            let read = ClassifierFile::load(&path).unwrap();
+            assert_eq!((&read.classes, &read.trained, &read.kind), (&written.classes, &written.trained, &written.kind));
+            assert_eq!(read.guard, written.guard);
+            let probe = [0.9, 0.1, 0.2];
+            let p = |file: &ClassifierFile| file.model.classifier().probabilities(&probe).unwrap();
+            assert!(p(&read).iter().zip(p(&written)).all(|(a, b)| (a - b).abs() < 1e-6), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_or_foreign_file_is_refused() {
+        let whole = file("svm-linear").to_bytes().unwrap();
+        let refused = |bytes: &[u8]| match ClassifierFile::parse(bytes, Path::new("x")) {
+            Err(Error::Format { reason, .. }) => reason,
+            other => panic!("{other:?}"),
+        };
+        for length in [0, 7, 8, 11, 12, 19, 20, 43, 44, whole.len() / 2, whole.len() - 1] {
+            refused(&whole[..length]);
+        }
+        for position in [0, 9, 15, 100, whole.len() / 2, whole.len() - 1] {
+            let mut bytes = whole.clone();
+            bytes[position] ^= 1;
+            refused(&bytes);
+        }
+        let mut newer = whole.clone();
+        newer[8] = 9;
+        assert!(refused(&newer).contains("version 9"));
+    }
+
+    #[test]
+    fn another_embedder_is_refused() {
+        let mut file = file("centroid");
+        assert!(file.check_embedder("dlib").is_ok());
+        assert!(matches!(file.check_embedder("facenet"), Err(Error::Mismatch(_))));
+        file.models.insert("dlib".into(), "0".repeat(64));
+        assert!(matches!(file.check_embedder("dlib"), Err(Error::Mismatch(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(ClassifierFile::parse(&bytes, Path::new("x")).is_err());
+            let begun = [MAGIC.as_slice(), &VERSION.to_le_bytes(), &bytes].concat();
+            prop_assert!(ClassifierFile::parse(&rehashed(begun), Path::new("x")).is_err());
+        }
+
+        #[test]
+        fn no_change_makes_it_or_its_use_panic(kind in 0usize..4, place: prop::sample::Index, value: u8) {
+            let mut bytes = file(KINDS[kind]).to_bytes().unwrap();
+            bytes.truncate(bytes.len() - 32);
+            let at = place.index(bytes.len());
+            bytes[at] = value;
+            if let Ok(file) = ClassifierFile::parse(&rehashed(bytes), Path::new("x")) {
+                let row = vec![0.5; file.guard.dim];
+                let p = file.model.classifier().probabilities(&row).unwrap();
+                prop_assert_eq!(p.len(), file.classes.len());
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Contract, Format, Registry, pack};
+use super::{Contract, Format, Registry, dlib, pack};
 use crate::{Error, Result, engine::library};
 
 /// The files of `models/`, compiled in.
@@ -85,9 +85,9 @@ impl Store {
         match Registry::embedded()?.get(id)?.format {
             Format::Pack => pack::widen(&bytes, id),
             Format::Onnx => Ok(bytes.into_owned()),
-            Format::Hog | Format::Shape | Format::ShapeDat | Format::ResnetDat | Format::MmodDat => {
-                Err(Error::model(id, "not a network"))
-            }
+            Format::ResnetDat => dlib::network::resnet_to_onnx(&bytes, id),
+            Format::MmodDat => dlib::network::mmod_to_onnx(&bytes, id),
+            Format::Hog | Format::Shape | Format::ShapeDat => Err(Error::model(id, "not a network")),
         }
     }
 }

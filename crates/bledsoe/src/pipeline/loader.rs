@@ -140,37 +140,35 @@ impl Loader {
     /// # Errors
     /// [`Error::Model`] when it is not known or not on this machine.
     pub fn detector(&self, name: &str, options: &DetectorOptions) -> Result<Box<dyn Detector>> {
-        let (format, bytes) = match file(name) {
-            Some(path) => {
-                let format = if has_extension(path, "svm") { Format::Hog } else { Format::MmodDat };
-                (format, self.read(path)?.0)
-            }
-            None => {
-                let contract = Registry::embedded()?.get(name)?;
-                if contract.task != Task::Detect {
-                    return Err(Error::model(name, "not a detector: see `bledsoe models list`"));
-                }
-                self.remember(name, &contract.sha256);
-                match contract.format {
-                    format @ (Format::Hog | Format::MmodDat) => (format, self.store.bytes(name)?.into_owned()),
-                    format => (format, self.store.onnx(name)?),
-                }
-            }
+        let &DetectorOptions { upsample, min_score } = options;
+        let hog = |bytes: &[u8]| -> Result<Box<dyn Detector>> {
+            Ok(Box::new(Hog::new(dlib::hog::read(bytes, name)?, name, upsample, min_score)?))
         };
-        let DetectorOptions { upsample, min_score } = *options;
-        Ok(match format {
-            Format::Hog => Box::new(Hog::new(dlib::hog::read(&bytes, name)?, name, upsample, min_score)?),
-            Format::MmodDat => self.mmod(name, dlib::network::mmod_to_onnx(&bytes, name)?, options)?,
-            _ if name == "mmod" => self.mmod(name, bytes, options)?,
+        let mmod = |onnx: Vec<u8>| -> Result<Box<dyn Detector>> {
+            let details = dlib::network::MmodDetails::of_onnx(&onnx, name)?;
+            let session = self.engine.load(name, onnx, Precision::Full)?;
+            Ok(Box::new(Mmod::new(session, details, name, upsample, min_score)?))
+        };
+        if let Some(path) = file(name) {
+            let (bytes, _) = self.read(path)?;
+            return if has_extension(path, "svm") { hog(&bytes) } else { mmod(dlib::network::mmod_to_onnx(&bytes, name)?) };
+        }
+        let contract = Registry::embedded()?.get(name)?;
+        if contract.task != Task::Detect {
+            return Err(Error::model(name, "not a detector: see `bledsoe models list`"));
+        }
+        self.remember(name, &contract.sha256);
+        match name {
+            "hog" => hog(&self.store.bytes(name)?),
+            "mmod" | "mmod-f32" => mmod(self.store.onnx(name)?),
             _ if upsample > 0 => {
-                return Err(Error::Invalid(format!("--upsample is for hog and mmod; {name} scales photos itself")));
+                Err(Error::Invalid(format!("--upsample is for hog and mmod; {name} scales photos itself")))
             }
-            _ => Box::new(CenterFace::new(self.engine.load(name, bytes, Precision::Full)?, min_score)),
-        })
-    }
-
-    fn mmod(&self, _name: &str, _onnx: Vec<u8>, _options: &DetectorOptions) -> Result<Box<dyn Detector>> {
-        todo!()
+            _ => {
+                let session = self.engine.load(name, self.store.onnx(name)?, Precision::Full)?;
+                Ok(Box::new(CenterFace::new(session, min_score)))
+            }
+        }
     }
 
     /// The landmarker called `name` for the boxes of `detector` and the chips of `templates`: `detector`, one of the
