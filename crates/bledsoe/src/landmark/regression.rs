@@ -64,14 +64,17 @@ fn predict(predictor: &ShapePredictor, photo: &Photo, rect: &Rect) -> Vec<f32> {
     let mut shape = predictor.initial.clone();
     let leaf = shape.len();
     let leaves = 1 << predictor.depth;
-    let mut values = Vec::new();
+    let (mut values, mut reached) = (Vec::new(), Vec::new());
     for stage in &predictor.stages {
         let turn = turn(&predictor.initial, &shape);
         values.clear();
         values.extend(stage.pixels.iter().map(|pixel| grey(photo, in_photo(rect, moved(pixel, turn, &shape)))));
-        for (splits, leaves) in stage.splits.chunks_exact(leaves - 1).zip(stage.leaves.chunks_exact(leaves * leaf)) {
-            let reached = descend(splits, &values);
-            for (s, step) in shape.iter_mut().zip(&leaves[reached * leaf..][..leaf]) {
+        // All trees first, all leaves after: the leaves are far apart in memory and so can be fetched at once.
+        reached.clear();
+        let trees = stage.splits.chunks_exact(leaves - 1).enumerate();
+        reached.extend(trees.map(|(tree, splits)| tree * leaves + descend(splits, &values)));
+        for index in &reached {
+            for (s, step) in shape.iter_mut().zip(&stage.leaves[index * leaf..][..leaf]) {
                 *s += step;
             }
         }
@@ -127,4 +130,36 @@ fn grey(photo: &Photo, [x, y]: [f64; 2]) -> i16 {
     }
     let at = 3 * (y as usize * photo.width() as usize + x as usize);
     photo.rgb()[at..at + 3].iter().map(|&v| i16::from(v)).sum::<i16>() / 3
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Store, dlib::shape};
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+        #[test]
+        fn no_box_makes_it_panic(boxes in prop::collection::vec(any::<[f32; 4]>(), 20)) {
+            let predictor = shape::read_compact(&Store::new(None).bytes("landmarks5")?, "landmarks5")?;
+            let trees = RegressionTrees::new("landmarks5", predictor);
+            let photo = Photo::new(9, 7, vec![100; 3 * 63])?;
+            for [left, top, right, bottom] in boxes {
+                let detection = Detection { rect: Rect { left, top, right, bottom }, score: 0.0, points: None };
+                prop_assert_eq!(trees.landmarks(&photo, &detection)?.points.len(), 5);
+            }
+        }
+    }
+
+    #[test]
+    fn the_square_is_centred_on_the_points() {
+        let points =
+            [[10.0, 10.0], [50.0, 10.0], [30.0, 30.0], [10.0, 50.0], [50.0, 50.0]].map(|[x, y]| Point::new(x, y));
+        let square = square_around(&points);
+        assert_eq!(square.center(), Point::new(30.0, 30.0));
+        assert!((square.width() - square.height()).abs() < 1e-3);
+        assert!((square.width() - 3.87 * (4.0f32 * 800.0 / 5.0).sqrt()).abs() < 1e-2);
+    }
 }

@@ -234,3 +234,112 @@ fn interleaved<const N: usize>(planes: &[u8]) -> Vec<u8> {
     let count = planes.len() / N;
     (0..count).flat_map(|i| (0..N).map(move |k| planes[k * count + i])).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::ZlibEncoder};
+    use proptest::prelude::*;
+    use safetensors::tensor::TensorView;
+
+    use super::*;
+
+    fn int(out: &mut Vec<u8>, value: i64) {
+        let bytes = value.unsigned_abs().to_le_bytes();
+        let length = bytes.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
+        out.push(length as u8 | if value < 0 { 0x80 } else { 0 });
+        out.extend_from_slice(&bytes[..length]);
+    }
+
+    /// A column of values, each a multiple of 1/8.
+    fn column(out: &mut Vec<u8>, values: &[f32]) {
+        int(out, -(values.len() as i64));
+        int(out, -1);
+        for value in values {
+            int(out, (value * 8.0) as i64);
+            int(out, -3);
+        }
+    }
+
+    const INITIAL: [f32; 10] = [0.25, 0.5, 0.5, 0.5, 0.75, 0.5, 0.5, 0.25, 0.5, 0.75];
+
+    /// One stage of one tree that compares pixel 0 with pixel `second`.
+    fn dat(initial: &[f32], second: i64) -> Vec<u8> {
+        let mut out = Vec::new();
+        int(&mut out, 1);
+        column(&mut out, initial);
+        for value in [1, 1, 1, 0, second, -27, -3, 2] {
+            int(&mut out, value);
+        }
+        column(&mut out, &vec![0.125; initial.len()]);
+        column(&mut out, &vec![-0.5; initial.len()]);
+        for value in [1, 2, 0, 4] {
+            int(&mut out, value);
+        }
+        for value in [1, 2, 1, -3, -1, -3, 0, 0, 2, -3] {
+            int(&mut out, value);
+        }
+        out
+    }
+
+    fn packed(values: &[u8], width: usize) -> Vec<u8> {
+        let planes: Vec<u8> = (0..width).flat_map(|k| values.iter().skip(k).step_by(width).copied()).collect();
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&planes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// The predictor of `dat(&INITIAL, second)` in the compact format.
+    fn compact(second: u8) -> Vec<u8> {
+        let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        let leaves = packed(&bytes(&[[0.125; 10], [-0.5; 10]].concat()), 4);
+        let pairs = packed(&[0, 0, second, 0], 2);
+        let (initial, offsets) = (bytes(&INITIAL), bytes(&[0.125, -0.125, 0.0, 0.25]));
+        let tensors: [(&str, Dtype, Vec<usize>, &[u8]); 6] = [
+            ("initial", Dtype::F32, vec![5, 2], &initial),
+            ("anchors", Dtype::U8, vec![1, 2], &[0, 4]),
+            ("offsets", Dtype::F32, vec![1, 2, 2], &offsets),
+            ("thresholds", Dtype::I8, vec![1, 1, 1], &[-4i8 as u8]),
+            ("pairs", Dtype::U8, vec![pairs.len()], &pairs),
+            ("leaves", Dtype::U8, vec![leaves.len()], &leaves),
+        ];
+        let views = tensors.map(|(name, dtype, shape, data)| (name, TensorView::new(dtype, shape, data).unwrap()));
+        safetensors::serialize(views, None).unwrap()
+    }
+
+    #[test]
+    fn both_formats_hold_the_same() {
+        let predictor = read_dat(&dat(&INITIAL, 1), "x").unwrap();
+        assert_eq!(predictor.scheme(), Scheme::Dlib5);
+        assert_eq!(predictor.stages[0].splits, [Split { pair: [0, 1], threshold: -4 }]);
+        assert_eq!(predictor.stages[0].pixels[1], Pixel { anchor: 4, offset: [0.0, 0.25] });
+        assert_eq!(read_compact(&compact(1), "x").unwrap(), predictor);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error_naming_the_file() {
+        let error = read_dat(&dat(&INITIAL[..6], 1), "three.dat").unwrap_err().to_string();
+        assert!(error.contains("three.dat") && error.contains("3 landmarks"), "{error}");
+        assert!(read_dat(&dat(&INITIAL, 2), "x").unwrap_err().to_string().contains("not sampled"));
+        assert!(read_compact(&compact(2), "x").unwrap_err().to_string().contains("not sampled"));
+    }
+
+    #[test]
+    fn a_truncated_file_is_an_error() {
+        let (dat, compact) = (dat(&INITIAL, 1), compact(1));
+        assert!((0..dat.len()).all(|n| read_dat(&dat[..n], "x").is_err()));
+        assert!((0..compact.len()).all(|n| read_compact(&compact[..n], "x").is_err()));
+        assert!(read_dat(&[&dat[..], &[0]].concat(), "x").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn damage_makes_no_panic(at in any::<prop::sample::Index>(), value: u8) {
+            let (mut dat, mut compact) = (dat(&INITIAL, 1), compact(1));
+            let (i, j) = (at.index(dat.len()), at.index(compact.len()));
+            (dat[i], compact[j]) = (value, value);
+            let _ = (read_dat(&dat, "x"), read_compact(&compact, "x"));
+        }
+    }
+}
