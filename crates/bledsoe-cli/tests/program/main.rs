@@ -1,6 +1,7 @@
 //! The program as a user runs it: exit codes, JSON, bad photos, killed runs.
 
 mod bad_photos;
+mod demo;
 mod resume;
 
 
