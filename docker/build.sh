@@ -3,4 +3,4 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-cargo build --release --locked --package bledsoe-cli "$@"
+cargo build --release --locked --bin bledsoe "$@"

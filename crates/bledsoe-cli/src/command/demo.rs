@@ -101,6 +101,7 @@ struct Outcome {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let start = Instant::now();
+    std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let loader = args.engine.loader()?;
     let embedder = loader.embedder(DEFAULT_EMBEDDER)?;
     let threshold = loader
@@ -163,7 +164,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         EXAMPLES.len(),
         loader.engine()
     );
-    std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let path = args.out.join("report.html");
     let notes = format!(
         "The threshold is the one of {} at a {origin}. Photos: works of the United States federal government, in the \

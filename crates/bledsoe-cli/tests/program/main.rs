@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 mod bad_photos;
 mod models;
+mod demo;
 mod resume;
 mod whole_path;
 
