@@ -4,8 +4,8 @@ mod decode;
 mod encode;
 mod jpeg;
 
-pub(crate) use decode::pixels;
 pub use decode::Limits;
+pub(crate) use decode::pixels;
 
 use crate::{Error, Result};
 
