@@ -5,8 +5,8 @@ mod encode;
 mod jpeg;
 mod planes;
 
-pub(crate) use decode::pixels;
 pub use decode::Limits;
+pub(crate) use decode::pixels;
 
 use crate::{Error, Result};
 
