@@ -335,9 +335,9 @@ fn check(header: &Header) -> Result<(), String> {
     let sound = match &header.model {
         ModelHeader::LinearPairs { sigmoid } => sigmoid.is_sound(),
         ModelHeader::RbfPairs { gamma, sigmoid } => sigmoid.is_sound() && gamma.is_finite() && *gamma > 0.0,
-        ModelHeader::Rest { softmax } | ModelHeader::Neighbours { softmax, .. } | ModelHeader::Centroids { softmax } => {
-            softmax.scale.is_finite() && softmax.scale > 0.0
-        }
+        ModelHeader::Rest { softmax }
+        | ModelHeader::Neighbours { softmax, .. }
+        | ModelHeader::Centroids { softmax } => softmax.scale.is_finite() && softmax.scale > 0.0,
     };
     if sound { Ok(()) } else { Err("model: a parameter is out of range".into()) }
 }

@@ -72,7 +72,8 @@ impl Guard {
         let floors = (0..samples.classes()).map(floor).collect();
         let guard = Self { dim, centroids, floors };
 
-        let passes = |i: usize| (0..samples.classes()).any(|k| k != samples.class(i) && guard.accepts(samples.row(i), k));
+        let passes =
+            |i: usize| (0..samples.classes()).any(|k| k != samples.class(i) && guard.accepts(samples.row(i), k));
         let accepted = (0..samples.len()).into_par_iter().filter(|&i| passes(i)).count();
         let compared = own.iter().flatten().count();
         let rejected = own.iter().enumerate().filter(|(i, s)| s.is_some_and(|s| s < guard.floors[samples.class(*i)]));
