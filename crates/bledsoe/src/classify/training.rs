@@ -291,7 +291,6 @@ fn decode(bytes: &[u8], dim: usize, passes: u32) -> Option<(Chunk, Vec<f32>)> {
 /// The training matrix while it is filled: rows by class, then photo, then face, then pass.
 struct Matrix<'a> {
     dim: usize,
-    passes: usize,
     vectors: Vec<f32>,
     /// The first row of each face, in the order given.
     places: Vec<usize>,
@@ -316,7 +315,6 @@ impl<'a> Matrix<'a> {
         order.sort_by_key(|&i| (people[i], photos[i], i));
         let mut matrix = Self {
             dim,
-            passes,
             vectors: vec![0.0; people.len() * passes * dim],
             places: vec![0; people.len()],
             counts: vec![0; classes.len()],
