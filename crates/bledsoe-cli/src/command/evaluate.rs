@@ -112,7 +112,7 @@ fn tell(score: &Identification, tested: &Tested, unknown: usize, wrong: usize, e
     println!(
         "{} photos held back in training, {} new; left out: {} trained on, {} of other people",
         tested.held_back,
-        score.total + score.without_face - tested.held_back.min(score.total + score.without_face),
+        (score.total + score.without_face).saturating_sub(tested.held_back),
         tested.trained,
         tested.not_known
     );

@@ -116,15 +116,7 @@ fn train_photos(args: &Args, training: &Training) -> Result<(Trained, String)> {
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
     let partial = args.out.with_added_extension("partial");
     let trained = console::with_progress(scan.items.len(), |monitor| {
-        classify::train_photos(
-            &scan,
-            source.as_ref(),
-            embedder.as_ref(),
-            loader.engine(),
-            training,
-            &partial,
-            monitor,
-        )
+        classify::train_photos(&scan, source.as_ref(), embedder.as_ref(), loader.engine(), training, &partial, monitor)
     })?;
     Ok((trained, loader.engine().to_owned()))
 }

@@ -1,5 +1,8 @@
 //! From photos or embeddings to a trained, tested classifier that names people.
 
+// Clippy's leave to unwrap in tests does not reach their helper functions.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::{fs, fs::File, path::Path};
 
 use bledsoe::{
@@ -31,11 +34,7 @@ fn row(person: &str, number: usize) -> FaceRow {
         path,
         person: Some(person.to_owned()),
         face: 0,
-        detection: Detection {
-            rect: Rect { left: 0.0, top: 0.0, right: 9.0, bottom: 9.0 },
-            score: 1.0,
-            points: None,
-        },
+        detection: Detection { rect: Rect { left: 0.0, top: 0.0, right: 9.0, bottom: 9.0 }, score: 1.0, points: None },
         landmarks: Landmarks { scheme: Scheme::Arcface5, points: Vec::new() },
         vector: v.iter().map(|x| x / norm).collect(),
     }
@@ -100,8 +99,7 @@ fn what_was_trained_on_is_never_evaluated() {
     let rows: Vec<FaceRow> = ["ada", "bob"].iter().flat_map(|p| (0..10).map(|i| row(p, i))).collect();
     write(&table, "mobilefacenet", &rows);
     assert!(run(&["train", text(&table), "--out", text(&model), "--split", "1"]).status.code() < Some(2));
-    let renamed: Vec<FaceRow> =
-        rows.iter().map(|r| FaceRow { path: format!("new/{}", r.path), ..r.clone() }).collect();
+    let renamed: Vec<FaceRow> = rows.iter().map(|r| FaceRow { path: format!("new/{}", r.path), ..r.clone() }).collect();
     let other = dir.path().join("renamed.parquet");
     let mut writer = TableWriter::new(File::create(&other).unwrap(), &other, "mobilefacenet", DIM).unwrap();
     writer.write(&renamed).unwrap();

@@ -118,7 +118,9 @@ pub fn augment(chip: &FaceChip, augmentation: &Augmentation, draw: &Draw) -> Res
         let brightness = if augmentation.brightness { brightness } else { 0.0 };
         let mean = varied.rgb.iter().map(|&v| f64::from(v)).sum::<f64>() / varied.rgb.len().max(1) as f64;
         let table: Vec<u8> = (0..=255u8)
-            .map(|v| ((f32::from(v) - mean as f32) * contrast + mean as f32 + brightness).round().clamp(0.0, 255.0) as u8)
+            .map(|v| {
+                ((f32::from(v) - mean as f32) * contrast + mean as f32 + brightness).round().clamp(0.0, 255.0) as u8
+            })
             .collect();
         for value in &mut varied.rgb {
             *value = table[usize::from(*value)];

@@ -335,9 +335,9 @@ fn check(header: &Header) -> Result<(), String> {
     let sound = match &header.model {
         ModelHeader::LinearPairs { sigmoid } => sigmoid.is_sound(),
         ModelHeader::RbfPairs { gamma, sigmoid } => sigmoid.is_sound() && gamma.is_finite() && *gamma > 0.0,
-        ModelHeader::Rest { softmax } | ModelHeader::Neighbours { softmax, .. } | ModelHeader::Centroids { softmax } => {
-            softmax.scale.is_finite() && softmax.scale > 0.0
-        }
+        ModelHeader::Rest { softmax }
+        | ModelHeader::Neighbours { softmax, .. }
+        | ModelHeader::Centroids { softmax } => softmax.scale.is_finite() && softmax.scale > 0.0,
     };
     if sound { Ok(()) } else { Err("model: a parameter is out of range".into()) }
 }
@@ -422,8 +422,8 @@ mod tests {
         let image = |class| Image { path: format!("p/{class}.jpg"), sha256: "ab".repeat(32), class };
         ClassifierFile {
             bledsoe: "0".into(),
-            embedder: "dlib".into(),
-            models: ClassifierFile::models_of("dlib").unwrap(),
+            embedder: "mobilefacenet".into(),
+            models: ClassifierFile::models_of("mobilefacenet").unwrap(),
             settings: serde_json::json!({"seed": 0}),
             kind,
             classes: ["a", "b", "ü"].map(str::to_owned).to_vec(),
@@ -483,10 +483,10 @@ mod tests {
     #[test]
     fn another_embedder_is_refused() {
         let mut file = file("centroid");
-        assert!(file.check_embedder("dlib").is_ok());
+        assert!(file.check_embedder("mobilefacenet").is_ok());
         assert!(matches!(file.check_embedder("facenet"), Err(Error::Mismatch(_))));
-        file.models.insert("dlib".into(), "0".repeat(64));
-        assert!(matches!(file.check_embedder("dlib"), Err(Error::Mismatch(_))));
+        file.models.insert("mobilefacenet".into(), "0".repeat(64));
+        assert!(matches!(file.check_embedder("mobilefacenet"), Err(Error::Mismatch(_))));
     }
 
     proptest! {

@@ -176,8 +176,7 @@ fn fit_neighbours(samples: &Samples, single: &Samples, k: usize) -> Fitted {
         found.iter().map(|(class, nearest)| -f64::from(whole.vote(nearest, softmax)[*class]).ln()).sum()
     };
     let softmax = if found.is_empty() { SOFTMAX } else { Softmax { scale: least(loss, -2.0, 5.0).exp() } };
-    let held_out =
-        found.iter().map(|(class, nearest)| held_out(*class, &whole.vote(nearest, softmax))).collect();
+    let held_out = found.iter().map(|(class, nearest)| held_out(*class, &whole.vote(nearest, softmax))).collect();
     Fitted { model: Model::Neighbours(Neighbours::fit(samples, k, softmax)), held_out }
 }
 
@@ -189,4 +188,54 @@ fn held_out(class: usize, probabilities: &[f32]) -> HeldOut {
         }
     }
     HeldOut { right: best.0 == class, probability: best.1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `classes` people at random, `photos` photos each.
+    fn people(classes: usize, photos: usize, dim: usize) -> Samples {
+        let mut rng = fastrand::Rng::with_seed(11);
+        let mut vectors = Vec::new();
+        for _ in 0..classes {
+            let centre: Vec<f32> = (0..dim).map(|_| 2.0 * rng.f32() - 1.0).collect();
+            for _ in 0..photos {
+                let v: Vec<f32> = centre.iter().map(|c| c + 0.2 * (2.0 * rng.f32() - 1.0)).collect();
+                let norm = v.iter().map(|x| x * x).sum::<f32>().sqrt();
+                vectors.extend(v.iter().map(|x| x / norm));
+            }
+        }
+        Samples::new(dim, vectors, &vec![photos; classes], (0..(classes * photos) as u32).collect()).unwrap()
+    }
+
+    #[test]
+    fn many_people_are_told_apart_one_against_the_rest() {
+        let samples = people(MAX_PAIRED + 20, 4, 32);
+        let fitted = fit(&ClassifierKind::SvmLinear { c: 1.0 }, &samples, 0).unwrap();
+        assert!(matches!(fitted.model, Model::Rest(_)));
+        let right = fitted.held_out.iter().filter(|h| h.right).count();
+        assert!(right as f64 > 0.97 * fitted.held_out.len() as f64, "{right} of {}", fitted.held_out.len());
+        let p = fitted.model.classifier().probabilities(samples.row(0)).unwrap();
+        assert!(p[0] > 0.5, "{}", p[0]);
+    }
+
+    #[test]
+    fn people_of_one_photo_can_be_trained_on() {
+        for kind in ["svm-linear", "svm-rbf", "knn", "centroid"] {
+            let fitted = fit(&kind.parse().unwrap(), &people(4, 1, 8), 0).unwrap();
+            assert!(fitted.held_out.is_empty(), "{kind}");
+            let p = fitted.model.classifier().probabilities(people(4, 1, 8).row(2)).unwrap();
+            assert!((0..4).all(|k| p[k] <= p[2]), "{kind}: {p:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_fitted_is_refused() {
+        let many = people(MAX_RBF + 1, 1, 2);
+        assert!(fit(&ClassifierKind::SvmRbf { c: 1.0, gamma: None }, &many, 0).is_err());
+        assert!(fit(&ClassifierKind::Knn { k: 0 }, &people(2, 2, 2), 0).is_err());
+        let fitted = fit(&ClassifierKind::Centroid, &people(2, 2, 4), 0).unwrap();
+        assert!(fitted.model.classifier().probabilities(&[0.0; 5]).is_err());
+    }
 }

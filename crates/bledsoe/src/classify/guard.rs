@@ -72,7 +72,8 @@ impl Guard {
         let floors = (0..samples.classes()).map(floor).collect();
         let guard = Self { dim, centroids, floors };
 
-        let passes = |i: usize| (0..samples.classes()).any(|k| k != samples.class(i) && guard.accepts(samples.row(i), k));
+        let passes =
+            |i: usize| (0..samples.classes()).any(|k| k != samples.class(i) && guard.accepts(samples.row(i), k));
         let accepted = (0..samples.len()).into_par_iter().filter(|&i| passes(i)).count();
         let compared = own.iter().flatten().count();
         let rejected = own.iter().enumerate().filter(|(i, s)| s.is_some_and(|s| s < guard.floors[samples.class(*i)]));
@@ -109,30 +110,35 @@ pub fn quantile(sorted: &[f64], q: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Six people at the corners of the cross in three dimensions, eight photos each, scattered by `noise`.
+    /// Three people at right angles, eight photos each, scattered by `noise`.
     fn people(noise: f32) -> Samples {
         let mut rng = fastrand::Rng::with_seed(5);
         let mut vectors = Vec::new();
-        for person in 0..6 {
-            for _ in 0..8 {
-                let mut v: Vec<f32> = (0..3).map(|_| noise * (2.0 * rng.f32() - 1.0)).collect();
-                v[person / 2] += if person % 2 == 0 { 1.0 } else { -1.0 };
-                let norm = dot(&v, &v).sqrt();
-                vectors.extend(v.iter().map(|x| x / norm));
-            }
+        for row in 0..24 {
+            let mut v: Vec<f32> = (0..3).map(|_| noise * (2.0 * rng.f32() - 1.0)).collect();
+            v[row / 8] += 1.0;
+            let norm = dot(&v, &v).sqrt();
+            vectors.extend(v.iter().map(|x| x / norm));
         }
-        Samples::new(3, vectors, &[8; 6], (0..48).collect()).unwrap()
+        Samples::new(3, vectors, &[8; 3], (0..24).collect()).unwrap()
     }
 
     #[test]
-    fn strangers_between_people_are_turned_away() {
+    fn strangers_are_turned_away_and_people_are_not() {
         let (guard, rates) = Guard::fit(&people(0.2));
-        assert!(rates.own_rejected.unwrap() < 0.1 && rates.strangers_accepted < 0.05, "{rates:?}");
-        let diagonal = 1.0 / 3f32.sqrt();
-        for k in 0..6 {
-            assert!(!guard.accepts(&[diagonal; 3], k), "{guard:?}");
+        assert_eq!(rates, GuardRates { own_rejected: Some(0.0), strangers_accepted: 0.0 });
+        for stranger in [[0.45, 0.1, -0.88], [-0.577, -0.577, -0.577], [0.4, 0.4, -0.82]] {
+            assert!((0..3).all(|k| !guard.accepts(&stranger, k)), "{stranger:?} {guard:?}");
         }
         assert!(guard.accepts(&[0.99, 0.1, 0.1], 0));
+    }
+
+    #[test]
+    fn the_floor_rises_where_people_are_alike() {
+        let (apart, _) = Guard::fit(&people(0.2));
+        let (near, rates) = Guard::fit(&people(1.5));
+        assert!(near.floors[0] > apart.floors[0], "{near:?}");
+        assert!(rates.strangers_accepted < 0.1, "{rates:?}");
     }
 
     #[test]

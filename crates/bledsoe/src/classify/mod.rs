@@ -36,8 +36,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use augmentation::{Augmentation, Draw, augment};
-pub use centroid::Centroids;
 pub use calibration::Calibration;
+pub use centroid::Centroids;
 pub use file::{ClassifierFile, Image};
 pub use fitting::{Fitted, HeldOut, Model, fit};
 pub use guard::{Guard, GuardRates};

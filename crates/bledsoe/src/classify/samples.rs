@@ -30,7 +30,9 @@ impl Samples {
             return Err(Error::Invalid(format!("{} numbers are not {n} samples of {dim}", vectors.len())));
         }
         if counts.len() < 2 || counts.contains(&0) {
-            return Err(Error::Invalid("a classifier needs at least two people with a photo each to learn from".into()));
+            return Err(Error::Invalid(
+                "a classifier needs at least two people with a photo each to learn from".into(),
+            ));
         }
         if vectors.iter().any(|v| !v.is_finite()) {
             return Err(Error::Invalid("a sample holds a number that is not finite".into()));

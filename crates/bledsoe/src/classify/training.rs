@@ -160,7 +160,8 @@ pub fn train_photos(
 /// [`Error::Invalid`] when rows name no person, fewer than two people remain, or a parameter is out of range.
 pub fn train_table(origin: &Origin, rows: &[FaceRow], training: &Training) -> Result<Trained> {
     let (named, nameless): (Vec<&FaceRow>, Vec<&FaceRow>) = rows.iter().partition(|row| row.person.is_some());
-    let entry = |row: &&'_ FaceRow| -> (String, String) { (row.person.clone().unwrap_or_default(), row.sha256.clone()) };
+    let entry =
+        |row: &&'_ FaceRow| -> (String, String) { (row.person.clone().unwrap_or_default(), row.sha256.clone()) };
     let owned: Vec<(String, String)> = named.iter().map(entry).collect();
     let entries: Vec<Entry> = owned.iter().map(|(person, sha256)| Entry { person, sha256 }).collect();
     let (parts, dropped) = choose(&entries, training)?;
@@ -290,7 +291,6 @@ fn decode(bytes: &[u8], dim: usize, passes: u32) -> Option<(Chunk, Vec<f32>)> {
 /// The training matrix while it is filled: rows by class, then photo, then face, then pass.
 struct Matrix<'a> {
     dim: usize,
-    passes: usize,
     vectors: Vec<f32>,
     /// The first row of each face, in the order given.
     places: Vec<usize>,
@@ -315,7 +315,6 @@ impl<'a> Matrix<'a> {
         order.sort_by_key(|&i| (people[i], photos[i], i));
         let mut matrix = Self {
             dim,
-            passes,
             vectors: vec![0.0; people.len() * passes * dim],
             places: vec![0; people.len()],
             counts: vec![0; classes.len()],
@@ -356,7 +355,8 @@ fn finish(
 ) -> Result<Trained> {
     let classes: Vec<String> = matrix.classes.iter().map(|&c| c.to_owned()).collect();
     let people: BTreeSet<&str> = seen.iter().map(|(_, entry)| entry.person).collect();
-    let without_faces = people.into_iter().filter(|p| matrix.classes.binary_search(p).is_err()).map(Into::into).collect();
+    let without_faces =
+        people.into_iter().filter(|p| matrix.classes.binary_search(p).is_err()).map(Into::into).collect();
     let images = |records: Vec<Record<'_>>| -> Vec<Image> {
         let image = |(path, entry): Record<'_>| {
             let class = matrix.classes.binary_search(&entry.person).ok()?;

@@ -83,8 +83,11 @@ mod tests {
     #[test]
     fn each_person_is_split_by_the_share() {
         let hashes: Vec<String> = (0..30).map(|i| format!("{i:02}")).collect();
-        let entries: Vec<Entry> =
-            hashes.iter().enumerate().map(|(i, h)| Entry { person: if i < 20 { "a" } else { "b" }, sha256: h }).collect();
+        let entries: Vec<Entry> = hashes
+            .iter()
+            .enumerate()
+            .map(|(i, h)| Entry { person: if i < 20 { "a" } else { "b" }, sha256: h })
+            .collect();
         let parts = split(&entries, 0.7, 1).unwrap();
         assert_eq!(parts.train.iter().filter(|&&i| i < 20).count(), 14);
         assert_eq!(parts.train.len(), 21);

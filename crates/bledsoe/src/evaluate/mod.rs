@@ -98,7 +98,8 @@ pub fn identification<S: AsRef<str>>(classes: &[S], outcomes: &[Outcome], withou
     }
     let mut confusions: Vec<Confusion> =
         confused.into_iter().map(|((truth, predicted), count)| Confusion { truth, predicted, count }).collect();
-    confusions.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.truth, &a.predicted).cmp(&(&b.truth, &b.predicted))));
+    confusions
+        .sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.truth, &a.predicted).cmp(&(&b.truth, &b.predicted))));
     confusions.truncate(CONFUSIONS);
     let share = |n: usize| if n == 0 { 0.0 } else { correct as f64 / n as f64 };
     Identification {
