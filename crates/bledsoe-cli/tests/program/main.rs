@@ -3,8 +3,8 @@
 // Clippy knows test functions, not those that they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 mod bad_photos;
-mod models;
 mod demo;
+mod models;
 mod resume;
 mod whole_path;
 
