@@ -4,7 +4,8 @@ tests/agreement/mmod.rs.
 Usage: mmod.py DATASETS OUT.json
 For each set of photos: how often they are doubled, and for each photo (path inside DATASETS) the faces that dlib finds
 in its RGB pixels, best first: left, top, right, bottom, score. Sets are chosen by a fixed rule: every 220th LFW image of
-the sorted list, 60 in all; the first 8 of these once more, doubled; dlib's example photos.
+the sorted list, 60 in all; the first 8 of these once more, doubled, and 3 doubled twice; dlib's example
+photos.
 """
 
 import json
@@ -30,7 +31,7 @@ def main(datasets, out):
     lfw = sorted(root.glob("lfw/images/*/*.jpg"))[::220][:60]
     group = sorted(root.glob("dlib_faces/faces/*.jpg"))
     lines = []
-    for name, upsample, paths in [("lfw", 0, lfw), ("lfw", 1, lfw[:8]), ("dlib_faces", 0, group)]:
+    for name, upsample, paths in [("lfw", 0, lfw), ("lfw", 1, lfw[:8]), ("lfw", 2, lfw[:3]), ("dlib_faces", 0, group)]:
         photos = {p.relative_to(root).as_posix(): faces(p, upsample) for p in paths}
         body = ",\n".join(f"{json.dumps(p)}:{json.dumps(f, separators=(',', ':'))}" for p, f in photos.items())
         lines.append(f'{{"name":"{name}","upsample":{upsample},"photos":{{\n{body}\n}}}}')

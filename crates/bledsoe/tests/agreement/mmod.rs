@@ -86,7 +86,8 @@ fn finds_what_dlib_finds() {
     for set in golden() {
         let detector = detector(Backend::Rten, Store::new(None).onnx("mmod").unwrap(), set.upsample);
         let (share, worst) = compare("f16 pack, rten", &detector, &set, &root, usize::MAX);
-        assert!(share >= 0.99, "{} upsample {}: {share} agree", set.name, set.upsample);
+        // Of two windows with almost the same score, f16 weights may prefer the other.
+        assert!(share >= 0.98, "{} upsample {}: {share} agree", set.name, set.upsample);
         assert!(worst < 0.02, "{} upsample {}: a score off by {worst}", set.name, set.upsample);
     }
 }
@@ -107,7 +108,7 @@ fn the_users_file_on_every_engine_finds_what_dlib_finds() {
     for backend in [Some(Backend::Rten), ort.then_some(Backend::Ort)].into_iter().flatten() {
         let set = &golden()[0];
         let (share, worst) =
-            compare(&format!("f32 file, {backend:?}"), &detector(backend, onnx.clone(), 0), set, &root, 8);
+            compare(&format!("f32 file, {backend:?}"), &detector(backend, onnx.clone(), 0), set, &root, usize::MAX);
         assert!(share >= 0.99 && worst < 0.005, "{backend:?}: {share} agree, a score off by {worst}");
     }
 }
