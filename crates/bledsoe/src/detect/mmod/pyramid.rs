@@ -35,7 +35,8 @@ impl Tiling {
     /// For photos of `width` x `height` pixels, with `padding` pixels between the levels and `outer` around them.
     ///
     /// The levels stand one above the other until what is left fits beside them; from there they go up again, along
-    /// the right edge, as long as they do not touch the first.
+    /// the right edge, as long as they do not touch the first. In photos narrower than 60 pixels they may lie over each
+    /// other, in dlib as here.
     pub fn new(width: usize, height: usize, padding: usize, outer: usize) -> Self {
         let sizes = sizes(width, height);
         // dlib counts in unsigned numbers that wrap around, which decides where tiny photos turn.
@@ -193,9 +194,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Levels of narrower photos may lie over each other.
+    const APART: usize = 60;
+
     proptest! {
         #[test]
-        fn levels_lie_in_the_canvas_and_apart(width in 1usize..700, height in 1usize..700) {
+        fn levels_lie_in_the_canvas_and_apart(width in APART..700, height in 1usize..700) {
             let tiling = Tiling::new(width, height, 10, 11);
             prop_assert_eq!(tiling.levels[0], Level { left: 11, top: 11, width, height });
             for (i, a) in tiling.levels.iter().enumerate() {
@@ -209,15 +213,18 @@ mod tests {
         }
 
         #[test]
-        fn any_size_fills_its_canvas(width in 1u32..80, height in 1u32..80, upsample in 0u32..3) {
+        fn any_size_fills_its_canvas(width in 1u32..90, height in 1u32..80, upsample in 0u32..3) {
             let photo = Photo::new(width, height, vec![200; 3 * (width * height) as usize]).unwrap();
             let (w, h) = (0..upsample).fold((width as usize, height as usize), |(w, h), _| doubled(w, h));
             let tiling = Tiling::new(w, h, 10, 11);
             let mut canvas = vec![0.0; 3 * tiling.width * tiling.height];
             tiling.fill(&photo, upsample, [72.0; 3], &mut canvas);
             let filled = canvas.iter().filter(|&&v| (v - 0.5).abs() < 1e-6).count();
+            prop_assert!(canvas.iter().all(|&v| v == 0.0 || (v - 0.5).abs() < 1e-6));
+            if w < APART {
+                return Ok(());
+            }
             prop_assert_eq!(filled, 3 * tiling.levels.iter().map(|l| l.width * l.height).sum::<usize>());
-            prop_assert_eq!(canvas.iter().filter(|&&v| v == 0.0).count(), canvas.len() - filled);
         }
     }
 
