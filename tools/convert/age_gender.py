@@ -52,15 +52,17 @@ class Graph:
     def conv(self, x, name, stride=1, pads=(0, 0, 0, 0)):
         filters = self.constant(f"{name}/filters", self.weights[f"{name}/filters"].transpose(3, 2, 0, 1))
         bias = self.constant(f"{name}/bias", self.weights[f"{name}/bias"])
-        return self.node("Conv", [x, filters, bias], strides=[stride, stride], pads=list(pads))
+        # rten 0.27 does not know the default of dilations.
+        return self.node("Conv", [x, filters, bias], strides=[stride, stride], pads=list(pads), dilations=[1, 1])
 
     def separable(self, x, name):
         depthwise = self.weights[f"{name}/depthwise_filter"]
         channels = depthwise.shape[2]
         d = self.constant(f"{name}/depthwise_filter", depthwise.transpose(2, 3, 0, 1))
-        x = self.node("Conv", [x, d], group=channels, pads=[1, 1, 1, 1])
+        x = self.node("Conv", [x, d], group=channels, pads=[1, 1, 1, 1], strides=[1, 1], dilations=[1, 1])
         p = self.constant(f"{name}/pointwise_filter", self.weights[f"{name}/pointwise_filter"].transpose(3, 2, 0, 1))
-        return self.node("Conv", [x, p, self.constant(f"{name}/bias", self.weights[f"{name}/bias"])])
+        bias = self.constant(f"{name}/bias", self.weights[f"{name}/bias"])
+        return self.node("Conv", [x, p, bias], strides=[1, 1], dilations=[1, 1])
 
     def relu(self, x):
         return self.node("Relu", [x])

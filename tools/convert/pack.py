@@ -10,6 +10,7 @@ Usage: pack.py NETWORK.onnx --weights f16|int8 --out PACK.safetensors [--widened
 """
 
 import argparse
+import os
 
 import numpy as np
 import onnx
@@ -73,6 +74,7 @@ def main():
         node.doc_string = ""
     tensors, widened = pack(model, args.weights)
     save_file(tensors, args.out)
+    os.chmod(args.out, 0o644)
     if args.widened:
         onnx.checker.check_model(widened)
         onnx.save(widened, args.widened)
