@@ -485,7 +485,7 @@ mod tests {
         let mut file = file("centroid");
         assert!(file.check_embedder("mobilefacenet").is_ok());
         assert!(matches!(file.check_embedder("facenet"), Err(Error::Mismatch(_))));
-        file.models.insert("mobilefacenet".into(), "0".repeat(64));
+        file.models.insert("mobilefacenet".into(), "12".repeat(32));
         assert!(matches!(file.check_embedder("mobilefacenet"), Err(Error::Mismatch(_))));
     }
 
