@@ -20,7 +20,8 @@ impl FaceChip {
     /// The mirrored chip.
     pub fn flipped(&self) -> Self {
         let row = 3 * self.size as usize;
-        let rgb = self.rgb.chunks_exact(row).flat_map(|r| r.as_chunks::<3>().0.iter().rev().flatten().copied()).collect();
+        let rgb =
+            self.rgb.chunks_exact(row).flat_map(|r| r.as_chunks::<3>().0.iter().rev().flatten().copied()).collect();
         let mirror = Affine { m: [-1.0, 0.0, self.size as f32 - 1.0, 0.0, 1.0, 0.0] };
         Self { size: self.size, rgb, transform: self.transform.then(&mirror) }
     }

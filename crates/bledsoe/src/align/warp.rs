@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn shrinking_averages() {
         // A checkerboard of single pixels is grey from afar; plain bilinear sampling would keep its extremes.
-        let rgb = (0..200u32 * 200).flat_map(|i| [if (i % 200 + i / 200).is_multiple_of(2) { 255 } else { 0 }; 3]).collect();
+        let rgb =
+            (0..200u32 * 200).flat_map(|i| [if (i % 200 + i / 200).is_multiple_of(2) { 255 } else { 0 }; 3]).collect();
         let photo = Photo::new(200, 200, rgb).unwrap();
         let chip = warp(&photo, &Affine { m: [0.25, 0.0, -0.375, 0.0, 0.25, -0.375] }, 50);
         let middle = &chip.rgb[3 * (25 * 50 + 10)..3 * (25 * 50 + 40)];

@@ -37,7 +37,10 @@ impl Embedder for Fusion {
     }
 
     fn settings(&self) -> serde_json::Value {
-        self.parts.iter().map(|(part, factor)| serde_json::json!({ "part": part.settings(), "factor": factor })).collect()
+        self.parts
+            .iter()
+            .map(|(part, factor)| serde_json::json!({ "part": part.settings(), "factor": factor }))
+            .collect()
     }
 
     fn dim(&self) -> usize {

@@ -38,7 +38,8 @@ impl NetworkEmbedder {
             .as_ref()
             .ok_or_else(|| Error::model(&contract.id, "its contract has no [output]: not an embedder"))?;
         if template.size() != input.size {
-            let reason = format!("template {} is of {} pixels, its input of {}", template.name(), template.size(), input.size);
+            let reason =
+                format!("template {} is of {} pixels, its input of {}", template.name(), template.size(), input.size);
             return Err(Error::model(&contract.id, reason));
         }
         Ok(Self {
@@ -79,7 +80,8 @@ impl NetworkEmbedder {
         let output = self.session.run(Tensor { shape: vec![chips.len(), 3, side, side], data })?;
         let vectors = output.into_iter().next().map(|t| t.data).unwrap_or_default();
         if vectors.len() != chips.len() * self.dim {
-            let reason = format!("{} numbers for {} chips, its contract says {} each", vectors.len(), chips.len(), self.dim);
+            let reason =
+                format!("{} numbers for {} chips, its contract says {} each", vectors.len(), chips.len(), self.dim);
             return Err(Error::model(&*self.id, reason));
         }
         Ok(vectors)

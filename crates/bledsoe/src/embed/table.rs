@@ -288,7 +288,11 @@ fn read_column<T: DataType>(
     Ok((values, definition, repetition))
 }
 
-fn read_text(group: &dyn RowGroupReader, column: usize, records: usize) -> parquet::errors::Result<Vec<Option<String>>> {
+fn read_text(
+    group: &dyn RowGroupReader,
+    column: usize,
+    records: usize,
+) -> parquet::errors::Result<Vec<Option<String>>> {
     let (values, definition, _) = read_column::<ByteArrayType>(group, column, records)?;
     let mut values = values.iter().map(|v| String::from_utf8_lossy(v.data()).into_owned());
     if definition.is_empty() {

@@ -151,7 +151,11 @@ impl Loader {
         };
         if let Some(path) = file(name) {
             let (bytes, _) = self.read(path)?;
-            return if has_extension(path, "svm") { hog(&bytes) } else { mmod(dlib::network::mmod_to_onnx(&bytes, name)?) };
+            return if has_extension(path, "svm") {
+                hog(&bytes)
+            } else {
+                mmod(dlib::network::mmod_to_onnx(&bytes, name)?)
+            };
         }
         let contract = Registry::embedded()?.get(name)?;
         if contract.task != Task::Detect {
@@ -177,12 +181,7 @@ impl Loader {
     ///
     /// # Errors
     /// [`Error::Model`] when it is not known or not on this machine.
-    pub fn landmarker(
-        &self,
-        name: &str,
-        detector: &str,
-        templates: &[(Template, u32)],
-    ) -> Result<Box<dyn Landmarker>> {
+    pub fn landmarker(&self, name: &str, detector: &str, templates: &[(Template, u32)]) -> Result<Box<dyn Landmarker>> {
         let name = match name {
             "auto" if templates.iter().any(|(t, _)| t.schemes().all(|s| s == Scheme::Ibug68)) => "landmarks68",
             "auto" if detector.starts_with("centerface") => "detector",

@@ -81,7 +81,14 @@ pub fn arcface() -> Template {
 
 pub fn finder(select: Select) -> Finder {
     let (detector, landmarker) = (Box::new(Faces), Box::new(DetectedPoints));
-    Finder { detector, landmarker, select, limits: Limits::default(), templates: vec![(arcface(), 112)], models: Default::default() }
+    Finder {
+        detector,
+        landmarker,
+        select,
+        limits: Limits::default(),
+        templates: vec![(arcface(), 112)],
+        models: Default::default(),
+    }
 }
 
 /// A lossless picture with `faces` faces, distinct for each `seed`.
