@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 mod bad_photos;
 mod demo;
+mod lfw;
 mod models;
 mod resume;
 mod whole_path;

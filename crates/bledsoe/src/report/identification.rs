@@ -91,12 +91,12 @@ fn card(html: &mut String, probe: &Probe) -> Result<()> {
     let (width, height) = (probe.photo.width(), probe.photo.height());
     let rect = &probe.detection.rect;
     // Writing to a String cannot fail.
-    let _ = write!(
+    let _ = writeln!(
         html,
         "<article class=\"card {}\"><svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\
          <image href=\"{}\" width=\"{width}\" height=\"{height}\"/>\
          <rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/></svg>\
-         <div class=\"text\"><h3>{} <span class=\"verdict\">{}</span></h3><p class=\"quiet\">{} ({})</p>\n",
+         <div class=\"text\"><h3>{} <span class=\"verdict\">{}</span></h3><p class=\"quiet\">{} ({})</p>",
         if right { "right" } else { "wrong" },
         escape(&probe.caption),
         data_url(&probe.photo)?,
@@ -110,10 +110,10 @@ fn card(html: &mut String, probe: &Probe) -> Result<()> {
         escape(&truth),
     );
     for (name, similarity) in &probe.decision.candidates {
-        let _ = write!(
+        let _ = writeln!(
             html,
             "<div class=\"score\"><span>{}</span><span>{similarity:.3}</span></div>\
-             <div class=\"bar\"><i style=\"width:{:.0}%\"></i><b style=\"left:{:.0}%\" title=\"threshold {:.3}\"></b></div>\n",
+             <div class=\"bar\"><i style=\"width:{:.0}%\"></i><b style=\"left:{:.0}%\" title=\"threshold {:.3}\"></b></div>",
             escape(name),
             100.0 * similarity.clamp(0.0, 1.0),
             100.0 * probe.decision.threshold.clamp(0.0, 1.0),
