@@ -52,7 +52,7 @@ class Graph:
     def conv(self, x, name, stride=1, pads=(0, 0, 0, 0)):
         filters = self.constant(f"{name}/filters", self.weights[f"{name}/filters"].transpose(3, 2, 0, 1))
         bias = self.constant(f"{name}/bias", self.weights[f"{name}/bias"])
-        # rten 0.27 does not know the default of dilations.
+        # rten 0.27 does not know the defaults of pads and dilations.
         return self.node("Conv", [x, filters, bias], strides=[stride, stride], pads=list(pads), dilations=[1, 1])
 
     def separable(self, x, name):
@@ -62,7 +62,7 @@ class Graph:
         x = self.node("Conv", [x, d], group=channels, pads=[1, 1, 1, 1], strides=[1, 1], dilations=[1, 1])
         p = self.constant(f"{name}/pointwise_filter", self.weights[f"{name}/pointwise_filter"].transpose(3, 2, 0, 1))
         bias = self.constant(f"{name}/bias", self.weights[f"{name}/bias"])
-        return self.node("Conv", [x, p, bias], strides=[1, 1], dilations=[1, 1])
+        return self.node("Conv", [x, p, bias], pads=[0, 0, 0, 0], strides=[1, 1], dilations=[1, 1])
 
     def relu(self, x):
         return self.node("Relu", [x])
