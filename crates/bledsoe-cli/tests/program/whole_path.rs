@@ -140,10 +140,24 @@ fn nonsense_is_refused_with_exit_code_2() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+/// Four pictures of each person in the repository, made from their first photo: this tests the path, not accuracy.
+fn four_pictures_each(into: &Path) {
+    for person in fs::read_dir(example_photos()).unwrap().map(|entry| entry.unwrap().path()).filter(|p| p.is_dir()) {
+        let folder = into.join(person.file_name().unwrap());
+        fs::create_dir_all(&folder).unwrap();
+        let photo = image::open(&photos_below(&person)[0]).unwrap();
+        let pictures = [photo.clone(), photo.fliph(), photo.brighten(30), photo.adjust_contrast(-25.0)];
+        for (i, picture) in pictures.iter().enumerate() {
+            picture.save(folder.join(format!("{i}.jpg"))).unwrap();
+        }
+    }
+}
+
 #[test]
 fn photos_are_trained_on_evaluated_and_named() {
-    let photos = example_photos();
     let dir = tempfile::tempdir().unwrap();
+    let photos = dir.path().join("photos");
+    four_pictures_each(&photos);
     let model = dir.path().join("people.bledsoe");
     let train = run(&[
         "train",
