@@ -1,6 +1,8 @@
 //! What a person sees: the progress bar, Ctrl-C, JSON, and the list of skipped photos.
 
 use std::{
+    fmt,
+    io::{self, Write},
     path::Path,
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
@@ -38,9 +40,25 @@ pub fn with_progress<T>(total: usize, work: impl FnOnce(&Monitor<'_>) -> bledsoe
     Ok(result?)
 }
 
+/// `println!`, but a reader that has gone (`bledsoe … | head`) is no failure.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::console::print(format_args!($($text)*)) };
+}
+
+/// Prints a line on standard output; ends the program when that fails, unless only the reader has gone.
+pub fn print(line: fmt::Arguments<'_>) {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("error: standard output: {error}");
+            std::process::exit(2);
+        }
+        _ => {}
+    }
+}
+
 /// Prints a result as JSON on standard output.
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

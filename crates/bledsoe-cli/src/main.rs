@@ -1,8 +1,10 @@
 //! The bledsoe program: a thin door into the library of the same name.
 
+#[macro_use]
+mod console;
+
 mod arguments;
 mod command;
-mod console;
 
 use std::process::ExitCode;
 

@@ -64,7 +64,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.json {
         console::print_json(&json!({ "out": args.out, "engine": loader.engine(), "summary": summary }))?;
     } else {
-        println!(
+        say!(
             "{} photos, {} chips of {size}x{size} in {}, {} skipped",
             summary.counts.photos,
             summary.counts.faces,

@@ -182,7 +182,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }))?;
     } else {
         print_table(&outcomes, threshold.similarity);
-        println!("\n{summary}\nReport: {}", path.display());
+        say!("\n{summary}\nReport: {}", path.display());
     }
     Ok(ExitCode::from(u8::from(right < outcomes.len())))
 }
@@ -201,13 +201,13 @@ fn faces(finder: &Finder) -> Result<Vec<FoundFace>> {
 
 fn print_table(outcomes: &[Outcome], threshold: f32) {
     let enrolled = EXAMPLES.iter().filter(|e| e.role == Role::Enrol).map(|e| e.person).collect::<Vec<_>>().join(", ");
-    println!("Enrolled, one photo each: {enrolled}\nA face is named when its similarity is at least {threshold:.3}.\n");
-    println!("{:<34} {:<15} {:>10}  {:<15}", "new photo", "nearest", "similarity", "decision");
+    say!("Enrolled, one photo each: {enrolled}\nA face is named when its similarity is at least {threshold:.3}.\n");
+    say!("{:<34} {:<15} {:>10}  {:<15}", "new photo", "nearest", "similarity", "decision");
     for outcome in outcomes {
         let (nearest, similarity) = outcome.decision.candidates.first().map_or(("", 0.0), |(n, s)| (n.as_str(), *s));
         let said = outcome.decision.name.as_deref().unwrap_or("stranger");
         let mark = if outcome.right { "right" } else { "WRONG" };
-        println!("{:<34} {nearest:<15} {similarity:>10.3}  {said:<15} {mark}", outcome.photo);
+        say!("{:<34} {nearest:<15} {similarity:>10.3}  {said:<15} {mark}", outcome.photo);
     }
 }
 

@@ -62,7 +62,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             "out": args.out, "embedder": embedder.id(), "dim": embedder.dim(), "engine": loader.engine(), "summary": summary,
         }))?;
     } else {
-        println!(
+        say!(
             "{} photos, {} embeddings of {} numbers by {} in {}, {} skipped\nengine: {}",
             summary.counts.photos,
             summary.counts.faces,

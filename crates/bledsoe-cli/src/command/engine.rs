@@ -73,12 +73,12 @@ fn info(device: Device, as_json: bool) -> Result<ExitCode> {
     let mark = |(available, description): &(bool, String)| {
         format!("{} {description}", if *available { "yes:" } else { "no: " })
     };
-    println!("auto       {}", auto.1);
-    println!("ort        {}", mark(&ort));
-    println!("rten       {}", mark(&rten));
-    println!("library    {}", path.map_or_else(|| "none".to_owned(), |p| p.display().to_string()));
-    println!("processor  {threads} threads, {}", features.join(" "));
-    println!("cache      {}", library::cache().display());
+    say!("auto       {}", auto.1);
+    say!("ort        {}", mark(&ort));
+    say!("rten       {}", mark(&rten));
+    say!("library    {}", path.map_or_else(|| "none".to_owned(), |p| p.display().to_string()));
+    say!("processor  {threads} threads, {}", features.join(" "));
+    say!("cache      {}", library::cache().display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -93,7 +93,7 @@ fn install(cuda: bool, from: Option<PathBuf>, as_json: bool) -> Result<ExitCode>
     if as_json {
         console::print_json(&json!({ "folder": folder, "engine": engine.describe() }))?;
     } else {
-        println!("{}\n{}", folder.display(), engine.describe());
+        say!("{}\n{}", folder.display(), engine.describe());
     }
     Ok(ExitCode::SUCCESS)
 }

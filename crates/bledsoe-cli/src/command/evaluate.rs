@@ -94,22 +94,22 @@ fn test_photos(args: &Args, file: &ClassifierFile) -> Result<(Tested, String)> {
 
 fn tell(score: &Identification, tested: &Tested, unknown: usize, wrong: usize, engine: Option<&str>) {
     let [low, high] = score.interval.map(|v| 100.0 * v);
-    println!(
+    say!(
         "accuracy {:.2} % ({} of {} faces; 95 % interval {low:.2} to {high:.2})",
         100.0 * score.accuracy,
         score.correct,
         score.total
     );
-    println!(
+    say!(
         "{:.2} % if the {} photos without a face count as errors",
         100.0 * score.accuracy_with_failures,
         score.without_face
     );
-    println!(
+    say!(
         "where it may answer \"unknown\": {} named rightly, {wrong} wrongly, {unknown} unknown",
         score.total - unknown - wrong
     );
-    println!(
+    say!(
         "{} photos held back in training, {} new; left out: {} trained on, {} of other people",
         tested.held_back,
         (score.total + score.without_face).saturating_sub(tested.held_back),
@@ -117,9 +117,9 @@ fn tell(score: &Identification, tested: &Tested, unknown: usize, wrong: usize, e
         tested.not_known
     );
     for confusion in score.confusions.iter().take(10) {
-        println!("  {} taken for {}: {}", confusion.truth, confusion.predicted, confusion.count);
+        say!("  {} taken for {}: {}", confusion.truth, confusion.predicted, confusion.count);
     }
     if let Some(engine) = engine {
-        println!("engine: {engine}");
+        say!("engine: {engine}");
     }
 }

@@ -129,7 +129,7 @@ fn tell(face: &Identified) {
         ),
         (None, _) => format!("unknown (perhaps {} {:.1} %)", answer.best.name, percent(answer.best.probability)),
     };
-    println!(
+    say!(
         "{}: {said}; next {} {:.1} %; {place}",
         face.path.display(),
         answer.runner_up.name,

@@ -100,10 +100,10 @@ fn list(common: &Common) -> Result<ExitCode> {
         console::print_json(&entries.collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{:<16} {:<10} {:>8}  {:<28} where", "id", "task", "MB", "licence");
+    say!("{:<16} {:<10} {:>8}  {:<28} where", "id", "task", "MB", "licence");
     for model in models {
         let (megabytes, place) = (model.bytes as f64 / 1e6, place_in_words(store.place(model).as_ref()));
-        println!("{:<16} {:<10} {megabytes:>8.1}  {:<28} {place}", model.id, task(model), model.licence);
+        say!("{:<16} {:<10} {megabytes:>8.1}  {:<28} {place}", model.id, task(model), model.licence);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -117,7 +117,7 @@ fn show(id: &str, common: &Common) -> Result<ExitCode> {
     }
     let line = |name: &str, value: &str| {
         if !value.is_empty() {
-            println!("{name:<10} {value}");
+            say!("{name:<10} {value}");
         }
     };
     line("id", &model.id);
@@ -218,7 +218,7 @@ fn print_check(check: &Check) {
         (None, None) => format!("{}: no self-test", test.engine),
     });
     let parts: Vec<String> = std::iter::once(file.to_owned()).chain(tests).collect();
-    println!("{:<16} {}", check.id, parts.join("; "));
+    say!("{:<16} {}", check.id, parts.join("; "));
 }
 
 fn fetch(id: &str, from: Option<&Path>, common: &Common) -> Result<ExitCode> {
@@ -231,9 +231,9 @@ fn fetch(id: &str, from: Option<&Path>, common: &Common) -> Result<ExitCode> {
     if common.json {
         console::print_json(&json!({ "id": id, "path": path, "sha256": model.sha256 }))?;
     } else {
-        println!("{id}: {}", path.display());
+        say!("{id}: {}", path.display());
         if !model.terms.is_empty() {
-            println!("terms: {}", model.terms);
+            say!("terms: {}", model.terms);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -138,12 +138,12 @@ fn tell(args: &Args, trained: &Trained, seconds: f64, engine: Option<&str>) {
         let names: Vec<String> = trained.dropped.iter().take(10).map(|(name, n)| format!("{name} ({n})")).collect();
         let more = trained.dropped.len().saturating_sub(10);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        println!("left out, fewer than {} photos: {}{more}", args.min_images, names.join(", "));
+        say!("left out, fewer than {} photos: {}{more}", args.min_images, names.join(", "));
     }
     if !trained.without_faces.is_empty() {
-        println!("left out, no face found: {}", trained.without_faces.join(", "));
+        say!("left out, no face found: {}", trained.without_faces.join(", "));
     }
-    println!(
+    say!(
         "{} people, {} photos trained on ({} samples), {} held back, {} skipped; {seconds:.1} s",
         file.classes.len(),
         file.trained.len(),
@@ -153,15 +153,15 @@ fn tell(args: &Args, trained: &Trained, seconds: f64, engine: Option<&str>) {
     );
     let calibration = &file.calibration;
     match calibration.accuracy {
-        Some(accuracy) => println!(
+        Some(accuracy) => say!(
             "cross-validated on the training photos: {:.2} % right; unknown below probability {:.2}",
             100.0 * accuracy,
             calibration.min_probability
         ),
-        None => println!("probabilities are a guess: nobody has two photos to fit them to"),
+        None => say!("probabilities are a guess: nobody has two photos to fit them to"),
     }
-    println!("wrote {}; embedder {}", args.out.display(), file.embedder);
+    say!("wrote {}; embedder {}", args.out.display(), file.embedder);
     if let Some(engine) = engine {
-        println!("engine: {engine}");
+        say!("engine: {engine}");
     }
 }

@@ -67,7 +67,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             "threshold_origin": origin, "embedder": embedder.id(), "engine": loader.engine(),
         }))?;
     } else {
-        println!(
+        say!(
             "{}: similarity {similarity:.3} {} threshold {threshold:.3} ({origin})\ndistance {distance:.3}; embedder {}; engine {}",
             if same { "same person" } else { "different people" },
             if same { "≥" } else { "<" },

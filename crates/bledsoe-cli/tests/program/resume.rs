@@ -6,8 +6,8 @@ use image::ImageFormat;
 
 use crate::{bledsoe, example_photos, json, photos_below, text};
 
-/// 400 small photos in 20 folders: those of the repository, each made distinct by bytes that decoders ignore.
-fn folder_of_400(into: &Path) {
+/// 300 small photos in 20 folders: those of the repository, each made distinct by bytes that decoders ignore.
+fn folder_of_300(into: &Path) {
     let photos: Vec<Vec<u8>> = photos_below(&example_photos())
         .iter()
         .map(|path| {
@@ -16,7 +16,7 @@ fn folder_of_400(into: &Path) {
             small.into_inner()
         })
         .collect();
-    for i in 0..400 {
+    for i in 0..300 {
         let folder = into.join(format!("person {:02}", i % 20));
         fs::create_dir_all(&folder).unwrap();
         let distinct = [photos[i % photos.len()].as_slice(), format!("copy {i}").as_bytes()].concat();
@@ -28,7 +28,7 @@ fn folder_of_400(into: &Path) {
 fn a_killed_run_resumes_to_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let photos = dir.path().join("photos");
-    folder_of_400(&photos);
+    folder_of_300(&photos);
     let embed = |out: &Path, resume: bool| {
         let mut command = bledsoe();
         command.args(["embed", text(&photos), "--out", text(out), "--detector", "hog", "--json"]);
@@ -42,7 +42,7 @@ fn a_killed_run_resumes_to_the_same_bytes() {
     let start = std::time::Instant::now();
     let output = embed(&undisturbed, false).output().unwrap();
     let whole = start.elapsed();
-    assert!(json(&output)["summary"]["counts"]["faces"].as_u64().unwrap() >= 300);
+    assert!(json(&output)["summary"]["counts"]["faces"].as_u64().unwrap() >= 250);
     let expected = fs::read(&undisturbed).unwrap();
 
     let mut resumed_photos = 0;
