@@ -2,6 +2,7 @@
 
 // Clippy knows test functions, not those that they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
+
 mod bad_photos;
 mod demo;
 mod lfw;

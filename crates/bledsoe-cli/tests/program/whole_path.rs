@@ -1,8 +1,5 @@
 //! From photos or embeddings to a trained, tested classifier that names people.
 
-// Clippy's leave to unwrap in tests does not reach their helper functions.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::{fs, fs::File, path::Path};
 
 use bledsoe::{

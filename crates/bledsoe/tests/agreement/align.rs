@@ -1,5 +1,4 @@
 //! Chips of the astronaut against dlib's `get_face_chip` and OpenCV's `warpAffine`, from tools/reference/align.py.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use bledsoe::{
     align::{FaceChip, warp},

@@ -1,5 +1,4 @@
 //! dlib's frontal face detector, photo by photo, against what dlib finds (`tools/reference/hog.py`).
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,4 @@
 //! Landmarks of ORL and LFW faces and of the astronaut against dlib's, from tools/reference/landmarks.py and align.py.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{fs, path::PathBuf};
 

@@ -1,7 +1,5 @@
 //! dlib's MMOD detector, photo by photo, against what dlib finds (`tools/reference/mmod.py`).
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

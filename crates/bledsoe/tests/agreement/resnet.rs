@@ -1,7 +1,5 @@
 //! dlib's face descriptors against dlib (`tools/reference/resnet.py`).
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::path::{Path, PathBuf};
 
 use bledsoe::{

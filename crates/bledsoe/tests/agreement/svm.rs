@@ -1,8 +1,5 @@
 //! Agreement with scikit-learn, from golden/svm.json made by tools/reference/svm.py.
 
-// Clippy's leave to unwrap in tests does not reach their helper functions.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use bledsoe::classify::{
     Classifier, ClassifierKind, Model, Samples, Softmax, fit,
     svm::{Kernel, Pairs, Rest, Sigmoid},
