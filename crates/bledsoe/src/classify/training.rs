@@ -100,7 +100,7 @@ pub fn train_photos(
     let entries: Vec<Entry> = photos.iter().map(|p| Entry { person: &p.person, sha256: &p.sha256 }).collect();
     let (parts, dropped) = choose(&entries, training)?;
     let settings = json!({
-        "source": source.settings(), "embedder": embedder.id(), "engine": engine, "training": training,
+        "source": source.settings(), "embedder": embedder.settings(), "engine": engine, "training": training,
     });
     let train: Vec<Item> = parts.train.iter().map(|&i| photos[i].item.clone()).collect();
     let passes = if training.augment.is_none() { 1 } else { training.epochs.max(1) };
