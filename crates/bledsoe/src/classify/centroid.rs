@@ -2,11 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{
-    Classifier, Softmax, check_rows,
-    samples::{Samples, dot},
-};
-use crate::Result;
+use super::{Classifier, Softmax, check_rows, samples::Samples};
+use crate::{Result, embed::dot};
 
 /// Scores a class by the cosine similarity to the mean direction of its samples.
 #[derive(Debug, Clone, PartialEq)]

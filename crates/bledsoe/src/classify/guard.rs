@@ -8,9 +8,10 @@ use rayon::prelude::*;
 
 use super::{
     centroid::{Centroids, left_out},
-    samples::{Samples, dot},
+    samples::Samples,
     softmax::Softmax,
 };
+use crate::embed::dot;
 
 /// Share of known people, taken for strangers, that the floors let through.
 pub const FALSE_ACCEPT: f64 = 0.01;

@@ -2,11 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{
-    Classifier, Softmax, check_rows,
-    samples::{Samples, dot},
-};
-use crate::Result;
+use super::{Classifier, Softmax, check_rows, samples::Samples};
+use crate::{Result, embed::dot};
 
 /// Lets the `k` nearest photos vote, each with the weight `exp(scale similarity)`. A photo votes once, by the nearest of
 /// its copies. One more vote, as heavy as the least, is shared by all classes, so that none has probability zero.

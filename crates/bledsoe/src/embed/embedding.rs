@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::dot;
 use crate::{Error, Result};
 
 /// A unit-length vector, and the id of the embedder that made it. Embeddings of two embedders never compare.
@@ -40,7 +41,7 @@ impl Embedding {
                 self.model, other.model
             )));
         }
-        Ok(self.vector.iter().zip(&other.vector).map(|(a, b)| a * b).sum())
+        Ok(dot(&self.vector, &other.vector))
     }
 
     /// The Euclidean distance, 0 to 2: `sqrt(2 - 2 similarity)`.

@@ -3,11 +3,13 @@
 //! An [`Embedder`] takes, for each face, one chip per template that it names, and gives one [`Embedding`]. There are
 //! [`NetworkEmbedder`] (one network) and [`Fusion`] (several embedders, joined). [`table`] keeps embeddings on disk.
 
+mod dot;
 mod embedding;
 mod fusion;
 mod network;
 pub mod table;
 
+pub use dot::dot;
 pub use embedding::Embedding;
 pub use fusion::Fusion;
 pub use network::NetworkEmbedder;

@@ -5,10 +5,8 @@ use rayon::prelude::*;
 use super::{Kernel, Problem, Sigmoid, TOLERANCE, couple};
 use crate::{
     Result,
-    classify::{
-        Classifier,
-        samples::{Samples, dot},
-    },
+    classify::{Classifier, samples::Samples},
+    embed::dot,
 };
 
 /// How the machines decide. Pairs are in the order (0, 1), (0, 2), …, (1, 2), …; above zero is for the first.

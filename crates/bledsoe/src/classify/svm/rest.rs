@@ -4,10 +4,8 @@ use rayon::prelude::*;
 
 use crate::{
     Result,
-    classify::{
-        Classifier, Softmax,
-        samples::{Samples, dot},
-    },
+    classify::{Classifier, Softmax, samples::Samples},
+    embed::dot,
 };
 
 /// Passes over the samples of one class's problem; well-posed data take some ten.

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::Kernel;
-use crate::classify::samples::dot;
+use crate::embed::dot;
 
 /// Kernel rows kept for one problem, in numbers (32 MB).
 const CACHE: usize = 8 << 20;
