@@ -67,6 +67,7 @@
 //! # }
 //! ```
 
+mod components;
 pub mod error;
 pub mod geometry;
 pub mod hash;

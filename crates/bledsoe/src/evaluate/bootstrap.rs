@@ -1,5 +1,16 @@
-//! 95 % intervals by resampling people.
+//! 95 % intervals by resampling people, or whatever else was drawn independently.
+//!
+//! Two scores that share a person are not independent; drawing pairs anew would call them so and give intervals that are
+//! too narrow. So people are drawn, with replacement, and bring their scores: a person drawn `w` times weighs `w`; a
+//! pair of two people weighs the product of their weights. For scores within a person this is the subsets bootstrap (R.
+//! M. Bolle, N. K. Ratha, S. Pankanti: Error analysis of pattern recognition systems, CVIU 93, 2004), for scores between
+//! people the pigeonhole bootstrap (A. B. Owen, Annals of Applied Statistics 1, 2007). The latter is conservative: where
+//! each person is in few pairs, intervals of rates among different people come out up to 1.7 times as wide as need be.
+//!
+//! Two limits of every percentile bootstrap: where no error was seen the interval has no width, which proves nothing; and
+//! rates that rest on the few highest scores (a FAR of one pair in all) have intervals that are too narrow.
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 /// How intervals are drawn.
@@ -14,5 +25,117 @@ pub struct Bootstrap {
 impl Default for Bootstrap {
     fn default() -> Self {
         Self { replicates: 1000, seed: 0 }
+    }
+}
+
+impl Bootstrap {
+    /// The 95 % percentile intervals of `figures`, which must lie in 0..=1, over replicates in which `units` people (or
+    /// photos) are drawn with replacement from as many.
+    ///
+    /// `replicate` gets how often each unit was drawn (whole numbers that add up to `units`) and gives the same figures,
+    /// or `None` where the draw allows none; such draws are passed over. An interval always holds its figure; it is
+    /// `[0, 1]` where no draw allowed any. The result depends on the seed, not on the number of threads.
+    pub fn intervals<F>(&self, units: usize, figures: &[f64], replicate: F) -> Vec<[f64; 2]>
+    where
+        F: Fn(&[f64]) -> Option<Vec<f64>> + Sync,
+    {
+        if self.replicates == 0 {
+            return figures.iter().map(|&figure| [figure; 2]).collect();
+        }
+        let mut seeds = fastrand::Rng::with_seed(self.seed);
+        let seeds: Vec<u64> = (0..self.replicates).map(|_| seeds.u64(..)).collect();
+        let drawn: Vec<Vec<f64>> = seeds.into_par_iter().filter_map(|seed| replicate(&draw(units, seed))).collect();
+        let interval = |(i, &figure): (usize, &f64)| {
+            let mut values: Vec<f64> = drawn.iter().filter_map(|figures| figures.get(i).copied()).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            match (quantile(&values, 0.025), quantile(&values, 0.975)) {
+                (Some(low), Some(high)) => [low.min(figure), high.max(figure)],
+                _ => [0.0, 1.0],
+            }
+        };
+        figures.iter().enumerate().map(interval).collect()
+    }
+}
+
+/// How often each of `units` is drawn in as many draws.
+fn draw(units: usize, seed: u64) -> Vec<f64> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut weights = vec![0.0; units];
+    for _ in 0..units {
+        weights[random.usize(..units)] += 1.0;
+    }
+    weights
+}
+
+/// The quantile of ascending values, linear between neighbours (number 7 of Hyndman and Fan, numpy's default).
+fn quantile(values: &[f64], share: f64) -> Option<f64> {
+    let place = share * values.len().checked_sub(1)? as f64;
+    let (below, above) = (values[place.floor() as usize], values[place.ceil() as usize]);
+    Some(below + (above - below) * place.fract())
+}
+
+/// People as numbers from 0 without gaps.
+pub(super) struct People(Vec<u32>);
+
+impl People {
+    pub(super) fn new(numbers: impl IntoIterator<Item = u32>) -> Self {
+        let mut numbers: Vec<u32> = numbers.into_iter().collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        Self(numbers)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Where the person stands; `person` must be one of those given.
+    pub(super) fn index(&self, person: u32) -> usize {
+        self.0.partition_point(|&p| p < person)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_numpys() {
+        // numpy.quantile([1, 2, 4, 8], [0, 0.025, 0.5, 0.975, 1])
+        for (share, expected) in [(0.0, 1.0), (0.025, 1.075), (0.5, 3.0), (0.975, 7.7), (1.0, 8.0)] {
+            let found = quantile(&[1.0, 2.0, 4.0, 8.0], share).unwrap();
+            assert!((found - expected).abs() < 1e-12, "{share}: {found}");
+        }
+        assert_eq!(quantile(&[], 0.5), None);
+    }
+
+    /// The interval of a mean of independent values is that of the normal distribution.
+    #[test]
+    fn the_interval_of_a_share_is_as_wide_as_theory_says() {
+        let (n, right) = (400, 300);
+        let share = |w: &[f64]| Some(vec![w[..right].iter().sum::<f64>() / n as f64]);
+        let found = Bootstrap { replicates: 4000, seed: 7 }.intervals(n, &[0.75], share)[0];
+        let half = 1.96 * (0.75 * 0.25 / n as f64).sqrt();
+        assert!((found[0] - (0.75 - half)).abs() < 0.004 && (found[1] - (0.75 + half)).abs() < 0.004, "{found:?}");
+    }
+
+    #[test]
+    fn draws_are_by_seed_and_not_by_threads() {
+        let mean = |w: &[f64]| Some(vec![w.iter().enumerate().map(|(i, w)| i as f64 * w).sum::<f64>() / 2500.0]);
+        let on = |threads, seed| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| Bootstrap { replicates: 50, seed }.intervals(50, &[0.49], mean))
+        };
+        assert_eq!(on(1, 3), on(3, 3));
+        assert_ne!(on(1, 3), on(1, 4));
+    }
+
+    #[test]
+    fn draws_that_allow_no_figure_are_passed_over() {
+        let bootstrap = Bootstrap { replicates: 100, seed: 0 };
+        assert_eq!(bootstrap.intervals(3, &[0.5], |_| None), [[0.0, 1.0]]);
+        let some = |w: &[f64]| (w[0] > 0.0).then(|| vec![0.25]);
+        assert_eq!(bootstrap.intervals(3, &[0.25], some), [[0.25, 0.25]]);
+        assert_eq!(Bootstrap { replicates: 0, seed: 0 }.intervals(3, &[0.5], |_| None), [[0.5, 0.5]]);
     }
 }

@@ -16,6 +16,7 @@
 
 pub mod bootstrap;
 mod classes;
+mod curve;
 pub mod search;
 pub mod verification;
 

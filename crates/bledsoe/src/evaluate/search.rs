@@ -1,8 +1,32 @@
 //! Search (1:N): which of the people enrolled is it, or is it a stranger?
+//!
+//! The figures are those of NIST's face recognition vendor test, part 2 (P. Grother, M. Ngan, K. Hanaoka: NISTIR 8271,
+//! 2019). In the open set a search answers with the nearest person if the similarity is at or above the threshold:
+//! FPIR is the share of strangers for whom it answers, FNIR the share of people enrolled for whom it does not answer, or
+//! names somebody else.
+//!
+//! Each trial has its own gallery and threshold; figures are means over trials. Intervals resample the people of the
+//! probes, the same in all trials; galleries stay as they were drawn.
+//!
+//! ```
+//! use bledsoe::evaluate::{Bootstrap, search::{Probe, Trial, open_set}};
+//! let known = |person| Probe { person, enrolled: true, mate: Some(0.8), rank: Some(1), other: Some(0.2) };
+//! let stranger = |person| Probe { person, enrolled: false, mate: None, rank: None, other: Some(0.3) };
+//! let probes = (0..10).map(known).chain((10..30).map(stranger)).collect();
+//! let figures = open_set(&[Trial { seed: 0, probes }], &Bootstrap::default())?;
+//! assert_eq!((figures.rank1, figures.fnir_at_fpir["1e-2"]), (1.0, 0.0));
+//! # Ok::<(), bledsoe::Error>(())
+//! ```
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+use super::{
+    bootstrap::{Bootstrap, People},
+    curve::Curve,
+};
+use crate::{Error, Result};
 
 /// The false positive identification rates that figures are given at, with their keys in results.
 pub const FALSE_POSITIVE_RATES: [(&str, f64); 3] = [("1e-1", 1e-1), ("1e-2", 1e-2), ("1e-3", 1e-3)];
@@ -62,7 +86,7 @@ pub struct CmcPoint {
 /// A point of the DET curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct DetPoint {
-    /// Share of strangers for whom somebody was named.
+    /// Share of strangers for whom somebody was named; the mean over trials.
     pub fpir: f64,
     /// Share of people enrolled who were not named, or not rightly.
     pub fnir: f64,
@@ -81,10 +105,10 @@ pub struct OpenSet {
     pub failures_to_detect: usize,
     /// Share of enrolled people's probes with the own person first, whatever the score.
     pub rank1: f64,
-    /// Share of enrolled people's probes not named rightly (not first, or below the threshold), by the share of strangers
-    /// named (`1e-2`); the mean over trials, each with its own threshold.
+    /// Share of enrolled people's probes not named rightly (not first, or below the threshold), where at most the share
+    /// named by the key (`1e-2`) of strangers is; the mean over trials, each with its own threshold.
     pub fnir_at_fpir: BTreeMap<String, f64>,
-    /// The threshold at each FPIR; the mean over trials.
+    /// The threshold at each FPIR: the least score seen that at most that share of strangers reaches; the mean over trials.
     pub thresholds: BTreeMap<String, f64>,
     /// 95 % intervals of `fnir_at_fpir`, people resampled.
     pub intervals: BTreeMap<String, [f64; 2]>,
@@ -92,4 +116,209 @@ pub struct OpenSet {
     pub rank1_interval: [f64; 2],
     /// The DET curve, at most about 200 points, FPIR ascending.
     pub det: Vec<DetPoint>,
+}
+
+/// The last rank of the CMC curve.
+const RANKS: usize = 20;
+
+/// Scores closed-set search: strangers among the probes are passed over.
+///
+/// # Errors
+/// [`Error::Invalid`] without trials, for a trial without probes of people enrolled, and for probes that contradict
+/// themselves (see [`Probe`]).
+pub fn closed_set(trials: &[Trial], bootstrap: &Bootstrap) -> Result<ClosedSet> {
+    check(trials)?;
+    let people = People::new(trials.iter().flat_map(|t| &t.probes).filter(|p| p.enrolled).map(|p| p.person));
+    let trials: Vec<Vec<(usize, Option<usize>)>> = trials
+        .iter()
+        .map(|t| t.probes.iter().filter(|p| p.enrolled).map(|p| (people.index(p.person), p.rank)).collect())
+        .collect();
+    // The share within each rank.
+    let figures = |drawn: &[f64]| {
+        let of_trial = |probes: &Vec<(usize, Option<usize>)>| {
+            let (mut found, mut total) = (vec![0.0; RANKS], 0.0);
+            for &(person, rank) in probes {
+                total += drawn[person];
+                if let Some(rank) = rank.filter(|&rank| rank <= RANKS) {
+                    found[rank - 1] += drawn[person];
+                }
+            }
+            let mut within = 0.0;
+            (total > 0.0).then(|| {
+                let share = |found| {
+                    within += found;
+                    within / total
+                };
+                found.into_iter().map(share).collect::<Vec<f64>>()
+            })
+        };
+        mean(trials.iter().map(of_trial))
+    };
+    let rates = figures(&vec![1.0; people.len()]).ok_or_else(no_mate)?;
+    let intervals = bootstrap.intervals(people.len(), &rates, figures);
+    Ok(ClosedSet {
+        probes: trials.iter().map(Vec::len).sum(),
+        failures_to_detect: trials.iter().flatten().filter(|(_, rank)| rank.is_none()).count(),
+        rank1: rates[0],
+        rank5: rates[4],
+        intervals: BTreeMap::from([("rank1".to_owned(), intervals[0]), ("rank5".to_owned(), intervals[4])]),
+        cmc: (1..)
+            .zip(rates.into_iter().zip(intervals))
+            .map(|(rank, (rate, interval))| CmcPoint { rank, rate, interval })
+            .collect(),
+    })
+}
+
+/// Scores open-set search.
+///
+/// # Errors
+/// [`Error::Invalid`] without trials, for a trial without probes of people enrolled, of strangers, or without any
+/// score, and for probes that contradict themselves (see [`Probe`]).
+pub fn open_set(trials: &[Trial], bootstrap: &Bootstrap) -> Result<OpenSet> {
+    check(trials)?;
+    if let Some(trial) = trials.iter().find(|trial| trial.probes.iter().all(|probe| probe.enrolled)) {
+        return Err(Error::Invalid(format!(
+            "the trial of seed {} has no strangers: an open set needs probes of people who are not enrolled",
+            trial.seed
+        )));
+    }
+    let people = People::new(trials.iter().flat_map(|trial| &trial.probes).map(|probe| probe.person));
+    let searches: Vec<Search> = trials.iter().map(|trial| Search::new(trial, &people)).collect();
+
+    let rates: Vec<f64> = FALSE_POSITIVE_RATES.iter().rev().map(|&(_, rate)| rate).collect();
+    let mut thresholds = BTreeMap::new();
+    for (key, rate) in FALSE_POSITIVE_RATES {
+        thresholds.insert(key.to_owned(), mean_operating(&searches, rate)?.0);
+    }
+    let most = searches.iter().max_by_key(|search| search.strangers).map(|search| search.curve.limits());
+    let (mut limits, mut fpirs) = (Vec::new(), Vec::new());
+    for limit in most.unwrap_or_default() {
+        let (_, fpir) = mean_operating(&searches, limit)?;
+        if fpirs.last() != Some(&fpir) {
+            limits.push(limit);
+            fpirs.push(fpir);
+        }
+    }
+    // Rank 1, then FNIR by rate and by point of the curve.
+    let figures = |drawn: &[f64]| mean(searches.iter().map(|search| search.figures(drawn, &rates, &limits)));
+    let all = figures(&vec![1.0; people.len()]).ok_or_else(no_mate)?;
+    let intervals = bootstrap.intervals(people.len(), &all, figures);
+    let keys = || FALSE_POSITIVE_RATES.iter().rev().map(|&(key, _)| key.to_owned());
+    let at_points = 1 + rates.len();
+    let probes = || trials.iter().flat_map(|trial| &trial.probes);
+    let mated = probes().filter(|probe| probe.enrolled).count();
+    Ok(OpenSet {
+        mated,
+        strangers: probes().count() - mated,
+        failures_to_detect: probes().filter(|p| if p.enrolled { p.mate.is_none() } else { p.other.is_none() }).count(),
+        rank1: all[0],
+        fnir_at_fpir: keys().zip(all[1..at_points].iter().copied()).collect(),
+        thresholds,
+        intervals: keys().zip(intervals[1..at_points].iter().copied()).collect(),
+        rank1_interval: intervals[0],
+        det: fpirs
+            .into_iter()
+            .zip(all[at_points..].iter().zip(&intervals[at_points..]))
+            .map(|(fpir, (&fnir, &interval))| DetPoint { fpir, fnir, interval })
+            .collect(),
+    })
+}
+
+/// A trial, ready for figures by many weights.
+struct Search {
+    /// Of each probe.
+    people: Vec<usize>,
+    /// Whether the own person was first, for each probe of a person enrolled; nothing for strangers.
+    first: Vec<Option<bool>>,
+    strangers: usize,
+    /// Strangers' highest similarities against those to own entries that came first.
+    curve: Curve,
+}
+
+impl Search {
+    fn new(trial: &Trial, people: &People) -> Self {
+        let score = |p: &Probe| if p.enrolled { p.mate.filter(|_| p.rank == Some(1)) } else { p.other };
+        Self {
+            people: trial.probes.iter().map(|probe| people.index(probe.person)).collect(),
+            first: trial.probes.iter().map(|probe| probe.enrolled.then_some(probe.rank == Some(1))).collect(),
+            strangers: trial.probes.iter().filter(|probe| !probe.enrolled).count(),
+            curve: Curve::new(trial.probes.iter().map(|probe| (score(probe), probe.enrolled))),
+        }
+    }
+
+    /// Rank 1, then FNIR by rate and by limit; `None` where people enrolled or strangers weigh nothing.
+    fn figures(&self, drawn: &[f64], rates: &[f64], limits: &[f64]) -> Option<Vec<f64>> {
+        let weights: Vec<f64> = self.people.iter().map(|&person| drawn[person]).collect();
+        let misses = |limits| Some(self.curve.hits(&weights, limits)?.into_iter().map(|hits| 1.0 - hits));
+        let (mut first, mut mated) = (0.0, 0.0);
+        for (found, weight) in self.first.iter().zip(&weights) {
+            if let Some(found) = found {
+                mated += weight;
+                first += if *found { *weight } else { 0.0 };
+            }
+        }
+        Some(std::iter::once(first / mated).chain(misses(rates)?).chain(misses(limits)?).collect())
+    }
+}
+
+/// Means over trials of threshold and FPIR where at most the share `limit` of strangers is named.
+fn mean_operating(searches: &[Search], limit: f64) -> Result<(f64, f64)> {
+    let (mut threshold, mut fpir) = (0.0, 0.0);
+    for search in searches {
+        let operating = search.curve.operating(limit).ok_or_else(|| {
+            Error::Invalid(
+                "a trial has no score: no stranger has a face, and no person enrolled was found first".into(),
+            )
+        })?;
+        threshold += operating.threshold;
+        fpir += operating.false_alarms;
+    }
+    Ok((threshold / searches.len() as f64, fpir / searches.len() as f64))
+}
+
+/// The mean over trials of each figure; `None` where one trial has none.
+fn mean(trials: impl ExactSizeIterator<Item = Option<Vec<f64>>>) -> Option<Vec<f64>> {
+    let n = trials.len() as f64;
+    let mut sums: Vec<f64> = Vec::new();
+    for figures in trials {
+        let figures = figures?;
+        sums.resize(figures.len(), 0.0);
+        for (sum, figure) in sums.iter_mut().zip(figures) {
+            *sum += figure;
+        }
+    }
+    Some(sums.into_iter().map(|sum| sum / n).collect())
+}
+
+fn no_mate() -> Error {
+    Error::Invalid("search needs probes of people who are enrolled".into())
+}
+
+fn check(trials: &[Trial]) -> Result<()> {
+    if trials.is_empty() {
+        return Err(Error::Invalid("search needs at least one trial".into()));
+    }
+    for trial in trials {
+        let wrong = |i: usize, what: &str| {
+            Err(Error::Invalid(format!("the trial of seed {}, probe {}: {what}", trial.seed, i + 1)))
+        };
+        if !trial.probes.iter().any(|probe| probe.enrolled) {
+            return Err(Error::Invalid(format!("the trial of seed {} has no probe of a person enrolled", trial.seed)));
+        }
+        for (i, probe) in trial.probes.iter().enumerate() {
+            if probe.mate.iter().chain(&probe.other).any(|score| !score.is_finite()) {
+                return wrong(i, "a similarity is no finite number");
+            }
+            if probe.mate.is_some() != probe.rank.is_some() {
+                return wrong(i, "similarity and rank of the own person come together or not at all");
+            }
+            if !probe.enrolled && probe.mate.is_some() {
+                return wrong(i, "a stranger has no entry of its own in the gallery");
+            }
+            if probe.rank == Some(0) {
+                return wrong(i, "ranks count from 1");
+            }
+        }
+    }
+    Ok(())
 }

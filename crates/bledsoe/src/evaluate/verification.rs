@@ -1,8 +1,32 @@
 //! Verification (1:1): are two photos of one person?
+//!
+//! A pair is accepted, taken for one person, if its score is at or above the threshold. The accuracy is that of LFW's
+//! protocol (G. B. Huang, M. Ramesh, T. Berg, E. Learned-Miller: Labeled Faces in the Wild, UMass Amherst TR 07-49, 2007):
+//! for each fold, the threshold that is best on the others. Rates are those of ISO/IEC 19795-1, over all pairs at once.
+//!
+//! ```
+//! use bledsoe::evaluate::{Bootstrap, verification::{Comparison, verification}};
+//! let pair = |person: u32, score, same| Comparison {
+//!     score: Some(score),
+//!     same,
+//!     fold: person % 2,
+//!     people: [person, if same { person } else { person + 1 }],
+//! };
+//! let pairs: Vec<_> = (0..20).flat_map(|p| [pair(p, 0.8, true), pair(p, 0.1 + 0.01 * f64::from(p), false)]).collect();
+//! let figures = verification(&pairs, &Bootstrap::default())?;
+//! assert_eq!((figures.accuracy_mean, figures.auc, figures.tar_at_far["1e-2"]), (1.0, 1.0, 1.0));
+//! # Ok::<(), bledsoe::Error>(())
+//! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+
+use super::{
+    bootstrap::{Bootstrap, People},
+    curve::Curve,
+};
+use crate::{Error, Result, components::Components};
 
 /// The false accept rates that figures are given at, with their keys in results.
 pub const FALSE_ACCEPT_RATES: [(&str, f64); 4] = [("1e-1", 1e-1), ("1e-2", 1e-2), ("1e-3", 1e-3), ("1e-4", 1e-4)];
@@ -23,12 +47,25 @@ pub struct Comparison {
 /// A point of the ROC curve with the 95 % interval of its TAR.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct RocPoint {
-    /// Share of pairs of different people accepted.
+    /// Share of pairs of different people accepted. The curve ends where all pairs with a score are.
     pub far: f64,
     /// Share of pairs of one person accepted.
     pub tar: f64,
     /// The 95 % interval of `tar`.
     pub interval: [f64; 2],
+}
+
+/// Where the folds come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoldsFrom {
+    /// The protocol has them.
+    Protocol,
+    /// It has one alone. People were dealt to ten, so that nobody is in two.
+    People,
+    /// It has one alone, and people are linked by too many pairs to be dealt. Pairs were dealt to ten in their order,
+    /// those of one person first: folds share people, though no pairs.
+    Pairs,
 }
 
 /// One fold of the protocol.
@@ -72,16 +109,268 @@ pub struct Verification {
     pub accuracy_stderr: f64,
     /// Area under the ROC curve.
     pub auc: f64,
-    /// Equal error rate: where as many strangers are accepted as own people are refused.
+    /// Equal error rate: the share of pairs of different people accepted where as large a share of pairs of one person is
+    /// refused; linear between neighbouring points of the ROC curve.
     pub eer: f64,
-    /// Share of pairs of one person accepted, by the share of different people accepted (`1e-3`).
+    /// Share of pairs of one person accepted, where at most the share named by the key (`1e-3`) of pairs of different
+    /// people is. A share of less than one pair means none.
     pub tar_at_far: BTreeMap<String, f64>,
-    /// The threshold of each FAR.
+    /// The threshold of each FAR: the least score seen that at most that share of pairs of different people reaches; just
+    /// above the highest score where each is reached by more.
     pub thresholds: BTreeMap<String, f64>,
     /// 95 % intervals, people resampled.
     pub intervals: Intervals,
     /// Fold by fold.
     pub folds: Vec<Fold>,
+    /// Where they come from.
+    pub folds_from: FoldsFrom,
     /// The ROC curve, at most about 200 points, FAR ascending.
     pub roc: Vec<RocPoint>,
+}
+
+/// Folds that are made where the protocol has but one.
+const FOLDS: usize = 10;
+
+/// Scores a protocol. The order of the pairs does not matter, except where folds are dealt ([`FoldsFrom::Pairs`]).
+///
+/// A fold's threshold is the middle of the widest gap between neighbouring scores among those with the best accuracy on
+/// the other folds (of equally wide ones, the highest); without folds, ten are made ([`FoldsFrom`]).
+///
+/// # Errors
+/// [`Error::Invalid`] for scores that are no finite numbers, without pairs of both kinds, or without scores to choose
+/// thresholds by.
+pub fn verification(pairs: &[Comparison], bootstrap: &Bootstrap) -> Result<Verification> {
+    let same = pairs.iter().filter(|pair| pair.same).count();
+    let different = pairs.len() - same;
+    if same == 0 || different == 0 {
+        return Err(Error::Invalid(format!(
+            "verification needs pairs of one person and pairs of different people; there are {same} and {different}"
+        )));
+    }
+    if let Some((i, score)) = (0..).zip(pairs).find_map(|(i, p)| p.score.filter(|s| !s.is_finite()).map(|s| (i, s))) {
+        return Err(Error::Invalid(format!("pair {}: the score {score} is no finite number", i + 1_usize)));
+    }
+    let (folds, folds_from) = Folds::of(pairs);
+    let curve = Curve::new(pairs.iter().map(|pair| (pair.score, pair.same)));
+    let ones = vec![1.0; pairs.len()];
+    let mut fold_figures = Vec::with_capacity(folds.numbers.len());
+    for (fold, figures) in folds.numbers.iter().zip(folds.figures(&ones)) {
+        let (threshold, accuracy) = figures.ok_or_else(|| {
+            Error::Invalid(format!("fold {fold}: no pair of the other folds has a score to choose a threshold by"))
+        })?;
+        fold_figures.push(Fold { fold: *fold, threshold, accuracy });
+    }
+
+    let rates: Vec<f64> = FALSE_ACCEPT_RATES.iter().rev().map(|&(_, rate)| rate).collect();
+    let mut thresholds = BTreeMap::new();
+    for (key, rate) in FALSE_ACCEPT_RATES {
+        let operating = curve.operating(rate).ok_or_else(no_score)?;
+        thresholds.insert(key.to_owned(), operating.threshold);
+    }
+    let mut fars = Vec::new();
+    for limit in curve.limits() {
+        let far = curve.operating(limit).ok_or_else(no_score)?.false_alarms;
+        if fars.last() != Some(&far) {
+            fars.push(far);
+        }
+    }
+    // Accuracy, area, equal error rate, then TAR by rate and by point of the curve.
+    let figures = |weights: &[f64]| {
+        let accuracies: Vec<f64> = folds.figures(weights).into_iter().flatten().map(|(_, accuracy)| accuracy).collect();
+        let accuracy = mean(&accuracies)?;
+        let (area, equal) = curve.area_and_equal_error(weights)?;
+        Some([vec![accuracy, area, equal], curve.hits(weights, &rates)?, curve.hits(weights, &fars)?].concat())
+    };
+    let all = figures(&ones).ok_or_else(no_score)?;
+    let people = People::new(pairs.iter().flat_map(|pair| pair.people));
+    let members: Vec<[usize; 2]> = pairs.iter().map(|pair| pair.people.map(|p| people.index(p))).collect();
+    let intervals = bootstrap.intervals(people.len(), &all, |drawn| {
+        let weigh = |&[a, b]: &[usize; 2]| if a == b { drawn[a] } else { drawn[a] * drawn[b] };
+        figures(&members.iter().map(weigh).collect::<Vec<f64>>())
+    });
+
+    let keys = || FALSE_ACCEPT_RATES.iter().rev().map(|&(key, _)| key.to_owned());
+    let (at_rates, at_points) = (3, 3 + rates.len());
+    let accuracies: Vec<f64> = fold_figures.iter().map(|fold| fold.accuracy).collect();
+    Ok(Verification {
+        pairs: pairs.len(),
+        same,
+        different,
+        failures_to_detect: pairs.iter().filter(|pair| pair.score.is_none()).count(),
+        accuracy_mean: all[0],
+        accuracy_stderr: standard_error(&accuracies),
+        auc: all[1],
+        eer: all[2],
+        tar_at_far: keys().zip(all[at_rates..].iter().copied()).take(rates.len()).collect(),
+        thresholds,
+        intervals: Intervals {
+            accuracy_mean: intervals[0],
+            auc: intervals[1],
+            eer: intervals[2],
+            tar_at_far: keys().zip(intervals[at_rates..].iter().copied()).take(rates.len()).collect(),
+        },
+        folds: fold_figures,
+        folds_from,
+        roc: fars
+            .iter()
+            .zip(all[at_points..].iter().zip(&intervals[at_points..]))
+            .map(|(&far, (&tar, &interval))| RocPoint { far, tar, interval })
+            .collect(),
+    })
+}
+
+fn no_score() -> Error {
+    Error::Invalid("verification needs scores: no face was found in any pair".into())
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Of the mean, by the spread between values.
+fn standard_error(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    (squares / (n - 1.0) / n).sqrt()
+}
+
+/// At least two folds of pairs.
+struct Folds {
+    /// Their numbers in the protocol, ascending.
+    numbers: Vec<u32>,
+    /// The pairs of each.
+    pairs: Vec<Vec<usize>>,
+    /// Scores from the highest down.
+    scored: Vec<Scored>,
+    /// Where in `scored` each fold's stand.
+    places: Vec<Vec<usize>>,
+}
+
+struct Scored {
+    score: f64,
+    pair: usize,
+    fold: usize,
+    same: bool,
+}
+
+impl Folds {
+    fn of(pairs: &[Comparison]) -> (Self, FoldsFrom) {
+        let mut from = FoldsFrom::Protocol;
+        let mut fold_of: Vec<u32> = pairs.iter().map(|pair| pair.fold).collect();
+        if fold_of.iter().all(|&fold| fold == fold_of[0]) {
+            (fold_of, from) = match deal_people(pairs) {
+                Some(dealt) => (dealt, FoldsFrom::People),
+                None => (deal_pairs(pairs), FoldsFrom::Pairs),
+            };
+        }
+        let numbers: Vec<u32> = fold_of.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let mut folds = Self {
+            pairs: vec![Vec::new(); numbers.len()],
+            places: vec![Vec::new(); numbers.len()],
+            scored: Vec::new(),
+            numbers,
+        };
+        for (i, (pair, number)) in pairs.iter().zip(&fold_of).enumerate() {
+            let fold = folds.numbers.partition_point(|n| n < number);
+            folds.pairs[fold].push(i);
+            folds.scored.extend(pair.score.map(|score| Scored { score, pair: i, fold, same: pair.same }));
+        }
+        folds.scored.sort_by(|a, b| b.score.total_cmp(&a.score));
+        for (place, scored) in folds.scored.iter().enumerate() {
+            folds.places[scored.fold].push(place);
+        }
+        (folds, from)
+    }
+
+    /// Threshold and accuracy of each fold; `None` where it weighs nothing, or the others have no score.
+    fn figures(&self, weights: &[f64]) -> Vec<Option<(f64, f64)>> {
+        // How many more are right when the threshold falls to the score.
+        let gains: Vec<f64> =
+            self.scored.iter().map(|s| if s.same { weights[s.pair] } else { -weights[s.pair] }).collect();
+        let figures = |fold: usize| {
+            let threshold = self.best_threshold(fold, &gains)?;
+            let right = |&place: &usize| {
+                let scored = &self.scored[place];
+                if (scored.score >= threshold) == scored.same { gains[place].abs() } else { 0.0 }
+            };
+            let total: f64 = self.pairs[fold].iter().map(|&pair| weights[pair]).sum();
+            (total > 0.0).then(|| (threshold, self.places[fold].iter().map(right).sum::<f64>() / total))
+        };
+        (0..self.numbers.len()).map(figures).collect()
+    }
+
+    /// The best threshold on all folds but one. Gains are whole numbers, so that their sums are exact and ties are ties.
+    fn best_threshold(&self, without: usize, gains: &[f64]) -> Option<f64> {
+        struct Gap {
+            gain: f64,
+            width: f64,
+            threshold: f64,
+        }
+        let mut best: Option<Gap> = None;
+        let mut consider = |gap: Gap| {
+            if best.as_ref().is_none_or(|b| gap.gain > b.gain || (gap.gain == b.gain && gap.width > b.width)) {
+                best = Some(gap);
+            }
+        };
+        let (mut gain, mut above) = (0.0, None);
+        for (scored, &more) in self.scored.iter().zip(gains) {
+            if scored.fold == without || more == 0.0 {
+                continue;
+            }
+            match above {
+                None => consider(Gap { gain, width: 0.0, threshold: scored.score.next_up() }),
+                Some(above) if scored.score < above => {
+                    consider(Gap { gain, width: above - scored.score, threshold: middle(scored.score, above) });
+                }
+                Some(_) => {}
+            }
+            gain += more;
+            above = Some(scored.score);
+        }
+        consider(Gap { gain, width: 0.0, threshold: above? });
+        best.map(|gap| gap.threshold)
+    }
+}
+
+/// Between the two, above the lower.
+fn middle(low: f64, high: f64) -> f64 {
+    let middle = low / 2.0 + high / 2.0;
+    if middle > low { middle } else { high }
+}
+
+/// A fold for each pair such that people of two folds share no pair; `None` where too many hang together for that.
+fn deal_people(pairs: &[Comparison]) -> Option<Vec<u32>> {
+    let people = People::new(pairs.iter().flat_map(|pair| pair.people));
+    let mut components = Components::new(people.len());
+    for pair in pairs {
+        components.link(people.index(pair.people[0]), people.index(pair.people[1]));
+    }
+    let group_of: Vec<usize> = pairs.iter().map(|pair| components.find(people.index(pair.people[0]))).collect();
+    let mut sizes = vec![0_usize; people.len()];
+    for &group in &group_of {
+        sizes[group] += 1;
+    }
+    let mut groups: Vec<usize> = (0..people.len()).filter(|&group| sizes[group] > 0).collect();
+    groups.sort_by_key(|&group| std::cmp::Reverse(sizes[group]));
+    let folds = FOLDS.min(groups.len());
+    let (mut loads, mut fold_of_group) = (vec![0; folds], vec![0; people.len()]);
+    for group in groups {
+        let fold = (0..folds).min_by_key(|&fold| loads[fold])?;
+        loads[fold] += sizes[group];
+        fold_of_group[group] = fold as u32;
+    }
+    let even = folds == FOLDS && loads.iter().all(|&load| load * FOLDS <= 2 * pairs.len());
+    even.then(|| group_of.into_iter().map(|group| fold_of_group[group]).collect())
+}
+
+/// A fold for each pair, in turn, pairs of one person first.
+fn deal_pairs(pairs: &[Comparison]) -> Vec<u32> {
+    let mut folds = vec![0; pairs.len()];
+    let same = (0..pairs.len()).filter(|&i| pairs[i].same);
+    let different = (0..pairs.len()).filter(|&i| !pairs[i].same);
+    for (turn, pair) in same.chain(different).enumerate() {
+        folds[pair] = (turn % FOLDS) as u32;
+    }
+    folds
 }
