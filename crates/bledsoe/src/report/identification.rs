@@ -2,10 +2,8 @@
 
 use std::{fmt::Write, path::Path};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-
-use super::escape;
-use crate::{Error, Result, detect::Detection, gallery::Decision, photo::Photo};
+use super::page::{self, data_url, escape};
+use crate::{Result, detect::Detection, gallery::Decision, photo::Photo};
 
 /// One enrolled person with their face chips.
 pub struct Enrolled {
@@ -48,20 +46,11 @@ pub struct Report {
 /// # Errors
 /// [`Error::Io`] when the file cannot be written, [`Error::Photo`] when a picture cannot be encoded.
 pub fn write(path: &Path, report: &Report) -> Result<()> {
-    let html = page(report)?;
-    std::fs::write(path, html).map_err(|e| Error::io(path, e))
+    page::write(path, &page(report)?)
 }
 
 fn page(report: &Report) -> Result<String> {
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>bledsoe: who is it?</title>\n<style>\n{}</style>\n</head>\n<body>\n<h1>Who is it?</h1>\n\
-         <p class=\"lead\">{}</p>\n",
-        include_str!("style.css"),
-        escape(&report.summary)
-    );
-    html += "<h2>Enrolled</h2>\n<div class=\"people\">\n";
+    let mut html = String::from("<h2>Enrolled</h2>\n<div class=\"people\">\n");
     for person in &report.enrolled {
         html += "<figure>";
         for chip in &person.chips {
@@ -75,13 +64,8 @@ fn page(report: &Report) -> Result<String> {
     for probe in &report.probes {
         card(&mut html, probe)?;
     }
-    let settings = serde_json::to_string_pretty(&report.settings).map_err(|e| Error::Invalid(e.to_string()))?;
-    html += &format!(
-        "</div>\n<p class=\"quiet\">{}</p>\n<details><summary>Settings</summary><pre>{}</pre></details>\n</body>\n</html>\n",
-        escape(&report.notes),
-        escape(&settings)
-    );
-    Ok(html)
+    html += &format!("</div>\n<p class=\"quiet\">{}</p>\n{}", escape(&report.notes), page::settings(&report.settings)?);
+    Ok(page::page("Who is it?", &report.summary, &html))
 }
 
 fn card(html: &mut String, probe: &Probe) -> Result<()> {
@@ -122,10 +106,6 @@ fn card(html: &mut String, probe: &Probe) -> Result<()> {
     }
     *html += "</div></article>\n";
     Ok(())
-}
-
-fn data_url(photo: &Photo) -> Result<String> {
-    Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(photo.to_jpeg(88)?)))
 }
 
 #[cfg(test)]

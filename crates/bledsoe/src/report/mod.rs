@@ -1,7 +1,10 @@
 //! Reports for people: one self-contained HTML file each, readable offline, on a phone, in print, light or dark.
 //!
-//! In: photos, faces and decisions. Out: a page with everything inside it, pictures included; it runs no script and loads
-//! nothing. See [`identification::write`].
+//! In: photos, faces, decisions, figures. Out: a page with everything inside it, pictures and plots included; it runs no
+//! script and loads nothing.
+//!
+//! - [`identification`]: who was enrolled, and who was recognised;
+//! - [`benchmark`]: the figures of a protocol, with plots and the worst errors.
 //!
 //! ```
 //! use bledsoe::{
@@ -23,17 +26,7 @@
 //! # }
 //! ```
 
+pub mod benchmark;
 pub mod identification;
-
-/// Text made safe inside HTML elements and attributes.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn markup_in_names_stays_text() {
-        assert_eq!(super::escape("<b a=\"&\">"), "&lt;b a=&quot;&amp;&quot;&gt;");
-    }
-}
+mod page;
+mod plot;

@@ -1,0 +1,203 @@
+//! The page of a search protocol: which of the people enrolled is it, or is it a stranger?
+
+use std::path::Path;
+
+use super::{About, Failure, PicturePair, Tile, about, failures, figure, pairs, rate, rates, tiles};
+use crate::{
+    Result,
+    evaluate::search::{ClosedSet, OpenSet},
+    report::{
+        page::{self, count, escape, percent, percents, similarity, table},
+        plot::{Axis, Point, Series, Unit, curves, legend},
+    },
+};
+
+/// The headline's miss rate is at the first of these false alarm rates that was measured.
+const HEADLINE_FPIRS: [&str; 3] = ["1e-2", "1e-1", "1e-3"];
+
+/// Everything on the page. What is empty is left out.
+#[derive(Debug, Clone)]
+pub struct IdentificationPage {
+    /// What was measured, and how to repeat it.
+    pub about: About,
+    /// Closed-set results, each named by how many photos were enrolled: `1 photo`.
+    pub closed: Vec<(String, ClosedSet)>,
+    /// Open-set results, named likewise.
+    pub open: Vec<(String, OpenSet)>,
+    /// Strangers (left) taken for somebody enrolled (right), the most similar first.
+    pub false_alarms: Vec<PicturePair>,
+    /// Photos (left) of people enrolled (right) who were not found, the least similar first.
+    pub misses: Vec<PicturePair>,
+    /// Photos in which no face was found.
+    pub failures: Vec<Failure>,
+}
+
+/// Writes the page to `path`: one HTML file with everything in it.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) when the file cannot be written, [`Error::Photo`](crate::Error::Photo) when a picture
+/// cannot be encoded.
+pub fn write(path: &Path, page: &IdentificationPage) -> Result<()> {
+    page::write(path, &html(page)?)
+}
+
+fn html(page: &IdentificationPage) -> Result<String> {
+    let mut body = headline(page);
+    body += "<div class=\"charts\">\n";
+    if !page.open.is_empty() {
+        body += &det(&page.open);
+    }
+    if !page.closed.is_empty() {
+        body += &cmc(&page.closed);
+    }
+    body += "</div>\n";
+    if !page.open.is_empty() {
+        body += &open_table(&page.open);
+    }
+    if !page.closed.is_empty() {
+        body += &closed_table(&page.closed);
+    }
+    body += &pairs(
+        "Worst false alarms",
+        "Strangers (left) and the person enrolled (right) whom they were taken for, the most similar first.",
+        &page.false_alarms,
+    )?;
+    body += &pairs(
+        "Worst misses",
+        "Photos (left) of people enrolled (right) who were not found, the least similar first.",
+        &page.misses,
+    )?;
+    body += &failures(&page.failures);
+    body += &about(&page.about)?;
+    Ok(page::page(&page.about.title, &page.about.summary, &body))
+}
+
+fn headline(page: &IdentificationPage) -> String {
+    let mut shown = Vec::new();
+    if let Some((name, open)) = page.open.first() {
+        let name = escape(name);
+        if let Some((key, fnir)) = HEADLINE_FPIRS.iter().find_map(|key| open.fnir_at_fpir.get_key_value(*key)) {
+            let interval = open.intervals.get(key).map_or_else(String::new, |interval| percents(*interval));
+            shown.push(Tile {
+                name: "Misses",
+                value: percent(*fnir),
+                detail: format!("FNIR at an FPIR of {}; {name} enrolled<br>{interval}", rate(key)),
+            });
+        }
+        shown.push(Tile {
+            name: "First place",
+            value: percent(open.rank1),
+            detail: format!("whatever the score; {name} enrolled<br>{}", percents(open.rank1_interval)),
+        });
+        shown.push(Tile {
+            name: "Probes",
+            value: count(open.mated + open.strangers),
+            detail: format!(
+                "{} of people enrolled, {} of strangers, {} without a face found",
+                count(open.mated),
+                count(open.strangers),
+                count(open.failures_to_detect)
+            ),
+        });
+    }
+    if let Some((name, closed)) = page.closed.first() {
+        let name = escape(name);
+        let interval = |key: &str| closed.intervals.get(key).map_or_else(String::new, |interval| percents(*interval));
+        shown.push(Tile {
+            name: "Rank 1",
+            value: percent(closed.rank1),
+            detail: format!("{name} enrolled<br>{}", interval("rank1")),
+        });
+        shown.push(Tile {
+            name: "Rank 5",
+            value: percent(closed.rank5),
+            detail: format!("{name} enrolled<br>{}", interval("rank5")),
+        });
+        shown.push(Tile {
+            name: "Probes",
+            value: count(closed.probes),
+            detail: format!("of people enrolled, {} without a face found", count(closed.failures_to_detect)),
+        });
+    }
+    if shown.is_empty() {
+        return String::new();
+    }
+    tiles(shown) + "<p class=\"quiet\">Ranges are 95\u{a0}% intervals, by resampling people.</p>\n"
+}
+
+fn det(open: &[(String, OpenSet)]) -> String {
+    let series: Vec<Series> = open
+        .iter()
+        .map(|(name, result)| Series {
+            name: name.clone(),
+            points: result.det.iter().map(|p| Point { x: p.fpir, y: p.fnir, interval: p.interval }).collect(),
+        })
+        .collect();
+    let points = || series.iter().flat_map(|s| &s.points);
+    let x = Axis::log("false positive identification rate (FPIR)", Unit::Rate, points().map(|p| p.x));
+    let y =
+        Axis::log("false negative identification rate (FNIR)", Unit::Rate, points().flat_map(|p| [p.y, p.interval[1]]));
+    let names: Vec<String> = series.iter().map(|s| s.name.clone()).collect();
+    figure(
+        &curves("DET: misses by false alarms", &x, &y, &series, &[]),
+        &legend(&names),
+        "How many people enrolled are missed, by how many strangers are taken for somebody. Lower is better.",
+    )
+}
+
+fn cmc(closed: &[(String, ClosedSet)]) -> String {
+    let series: Vec<Series> = closed
+        .iter()
+        .map(|(name, result)| Series {
+            name: name.clone(),
+            points: result.cmc.iter().map(|p| Point { x: p.rank as f64, y: p.rate, interval: p.interval }).collect(),
+        })
+        .collect();
+    let points = || series.iter().flat_map(|s| &s.points);
+    let x = Axis::log("rank", Unit::Rank, points().map(|p| p.x));
+    let y = Axis::linear("found within rank", Unit::Rate, points().flat_map(|p| [p.y, p.interval[0]]).chain([1.0]));
+    let names: Vec<String> = series.iter().map(|s| s.name.clone()).collect();
+    figure(
+        &curves("CMC: share of probes found by rank", &x, &y, &series, &[]),
+        &legend(&names),
+        "How many probes have their own person among the most similar ones. Higher is better.",
+    )
+}
+
+fn open_table(open: &[(String, OpenSet)]) -> String {
+    let mut rows = Vec::new();
+    for (name, result) in open {
+        for (i, key) in rates(result.fnir_at_fpir.keys()).into_iter().enumerate() {
+            let cell = |text: Option<String>| text.unwrap_or_else(|| "–".into());
+            rows.push(vec![
+                if i == 0 { escape(name) } else { String::new() },
+                rate(key),
+                cell(result.fnir_at_fpir.get(key).map(|fnir| percent(*fnir))),
+                cell(result.intervals.get(key).map(|interval| percents(*interval))),
+                cell(result.thresholds.get(key).map(|threshold| similarity(*threshold))),
+            ]);
+        }
+    }
+    String::from("<h2>Strangers among the probes (open set)</h2>\n")
+        + &table(&["enrolled", "FPIR", "FNIR", "95\u{a0}% interval", "threshold"], rows)
+}
+
+fn closed_table(closed: &[(String, ClosedSet)]) -> String {
+    let interval =
+        |result: &ClosedSet, key: &str| result.intervals.get(key).map_or_else(|| "–".into(), |i| percents(*i));
+    String::from("<h2>Everybody is enrolled (closed set)</h2>\n")
+        + &table(
+            &["enrolled", "rank 1", "95\u{a0}% interval", "rank 5", "95\u{a0}% interval", "probes", "no face"],
+            closed.iter().map(|(name, result)| {
+                vec![
+                    escape(name),
+                    percent(result.rank1),
+                    interval(result, "rank1"),
+                    percent(result.rank5),
+                    interval(result, "rank5"),
+                    count(result.probes),
+                    count(result.failures_to_detect),
+                ]
+            }),
+        )
+}

@@ -1,0 +1,257 @@
+//! The page of a verification protocol: are two photos of one person?
+
+use std::path::Path;
+
+use super::{About, Failure, PicturePair, Tile, about, failures, figure, pairs, rate, rates, tiles};
+use crate::{
+    Result,
+    evaluate::verification::Verification,
+    report::{
+        page::{self, count, escape, percent, percents, similarity, table},
+        plot::{Axis, Distribution, Mark, Point, Series, Unit, curves, histogram, legend},
+    },
+};
+
+/// The headline's TAR is at the first of these false accept rates that was measured.
+const HEADLINE_FARS: [&str; 4] = ["1e-3", "1e-2", "1e-1", "1e-4"];
+
+/// Everything on the page.
+#[derive(Debug, Clone)]
+pub struct VerificationPage {
+    /// What was measured, and how to repeat it.
+    pub about: About,
+    /// The figures.
+    pub result: Verification,
+    /// Scores of the pairs of one person, for the histogram; any order.
+    pub same_scores: Vec<f64>,
+    /// Scores of the pairs of different people.
+    pub different_scores: Vec<f64>,
+    /// The threshold drawn in the histogram and by which errors were chosen.
+    pub threshold: f64,
+    /// Where that threshold comes from: `the mean of the folds' thresholds`.
+    pub threshold_origin: String,
+    /// Different people taken for one, the most similar first.
+    pub false_matches: Vec<PicturePair>,
+    /// One person taken for two, the least similar first.
+    pub false_non_matches: Vec<PicturePair>,
+    /// Photos in which no face was found.
+    pub failures: Vec<Failure>,
+    /// The same figures by group; may be empty.
+    pub groupings: Vec<Grouping>,
+}
+
+/// A way to divide the pairs into groups, such as gender.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grouping {
+    /// What the groups differ in: `gender`.
+    pub label: String,
+    /// The groups and their figures, in the order shown.
+    pub groups: Vec<(String, Verification)>,
+}
+
+/// Writes the page to `path`: one HTML file with everything in it.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) when the file cannot be written, [`Error::Photo`](crate::Error::Photo) when a picture
+/// cannot be encoded.
+pub fn write(path: &Path, page: &VerificationPage) -> Result<()> {
+    page::write(path, &html(page)?)
+}
+
+fn html(page: &VerificationPage) -> Result<String> {
+    let result = &page.result;
+    let mut body = headline(result);
+    body += "<div class=\"charts\">\n";
+    body += &roc(result);
+    body += &scores(page);
+    body += "</div>\n";
+    body += &accepted(result);
+    body +=
+        &pairs("Worst false matches", "Different people taken for one, the most similar first.", &page.false_matches)?;
+    body += &pairs(
+        "Worst false non-matches",
+        "One person taken for two, the least similar first.",
+        &page.false_non_matches,
+    )?;
+    body += &failures(&page.failures);
+    for grouping in &page.groupings {
+        body += &groups(grouping);
+    }
+    body += &folds(result);
+    body += &about(&page.about)?;
+    Ok(page::page(&page.about.title, &page.about.summary, &body))
+}
+
+fn headline(result: &Verification) -> String {
+    let intervals = &result.intervals;
+    let mut shown = vec![Tile {
+        name: "Accuracy",
+        value: percent(result.accuracy_mean),
+        detail: format!(
+            "± {} standard error over {} folds<br>{}",
+            percent(result.accuracy_stderr),
+            result.folds.len(),
+            percents(intervals.accuracy_mean)
+        ),
+    }];
+    if let Some((key, tar)) = HEADLINE_FARS.iter().find_map(|key| result.tar_at_far.get_key_value(*key)) {
+        shown.push(Tile {
+            name: "True accept rate",
+            value: percent(*tar),
+            detail: format!(
+                "at a false accept rate of {}<br>{}",
+                rate(key),
+                intervals.tar_at_far.get(key).map_or_else(String::new, |interval| percents(*interval))
+            ),
+        });
+    }
+    shown.push(Tile { name: "Equal error rate", value: percent(result.eer), detail: percents(intervals.eer) });
+    shown.push(Tile {
+        name: "Area under the ROC", value: area(result.auc), detail: intervals.auc.map(area).join("–")
+    });
+    shown.push(Tile {
+        name: "Failures to detect",
+        value: count(result.failures_to_detect),
+        detail: format!(
+            "of {} pairs: {} of one person, {} of two. In the accuracy they are errors.",
+            count(result.pairs),
+            count(result.same),
+            count(result.different)
+        ),
+    });
+    tiles(shown) + "<p class=\"quiet\">Ranges are 95\u{a0}% intervals, by resampling people.</p>\n"
+}
+
+fn area(auc: f64) -> String {
+    if auc.is_finite() { format!("{auc:.4}") } else { "–".into() }
+}
+
+fn roc(result: &Verification) -> String {
+    let points: Vec<Point> =
+        result.roc.iter().map(|point| Point { x: point.far, y: point.tar, interval: point.interval }).collect();
+    let x = Axis::log("false accept rate", Unit::Rate, points.iter().map(|p| p.x));
+    let y = Axis::linear("true accept rate", Unit::Rate, points.iter().flat_map(|p| [p.y, p.interval[0]]).chain([1.0]));
+    let marks: Vec<Mark> = result
+        .tar_at_far
+        .iter()
+        .filter_map(|(key, tar)| Some(Mark { x: key.parse().ok()?, y: *tar, label: percent(*tar) }))
+        .collect();
+    let plot =
+        curves("ROC: true accept rate by false accept rate", &x, &y, &[Series { name: String::new(), points }], &marks);
+    figure(
+        &plot,
+        &legend(&["ROC".to_owned()]),
+        "How many pairs of one person are accepted, by how many pairs of different people are.",
+    )
+}
+
+fn scores(page: &VerificationPage) -> String {
+    let plot = histogram(
+        "Histogram of the scores of pairs of one person and of different people",
+        "similarity",
+        [
+            Distribution { name: "same person", scores: &page.same_scores },
+            Distribution { name: "different people", scores: &page.different_scores },
+        ],
+        page.threshold,
+    );
+    let refused = page.same_scores.iter().filter(|score| **score < page.threshold).count();
+    let accepted = page.different_scores.iter().filter(|score| **score >= page.threshold).count();
+    let caption = format!(
+        "At the threshold {} ({}), {} of {} pairs of one person are refused and {} of {} pairs of different people accepted.",
+        similarity(page.threshold),
+        escape(&page.threshold_origin),
+        count(refused),
+        count(page.same_scores.len()),
+        count(accepted),
+        count(page.different_scores.len()),
+    );
+    figure(&plot, "", &caption)
+}
+
+fn accepted(result: &Verification) -> String {
+    let cell = |text: Option<String>| text.unwrap_or_else(|| "–".into());
+    String::from("<h2>Which threshold?</h2>\n")
+        + &table(
+            &["false accept rate", "true accept rate", "95\u{a0}% interval", "threshold"],
+            rates(result.tar_at_far.keys()).into_iter().map(|key| {
+                vec![
+                    rate(key),
+                    cell(result.tar_at_far.get(key).map(|tar| percent(*tar))),
+                    cell(result.intervals.tar_at_far.get(key).map(|interval| percents(*interval))),
+                    cell(result.thresholds.get(key).map(|threshold| similarity(*threshold))),
+                ]
+            }),
+        )
+}
+
+/// The figures that groups are compared in: name, how to get it, and whether larger is better.
+type Figure = (String, Box<dyn Fn(&Verification) -> Option<f64>>, bool);
+
+fn groups(grouping: &Grouping) -> String {
+    let mut figures: Vec<Figure> = vec![
+        ("accuracy".into(), Box::new(|v| Some(v.accuracy_mean)), true),
+        ("equal error rate".into(), Box::new(|v| Some(v.eer)), false),
+    ];
+    for key in rates(grouping.groups.iter().flat_map(|(_, v)| v.tar_at_far.keys())) {
+        let owned = key.to_owned();
+        figures.push((format!("TAR at FAR {}", rate(key)), Box::new(move |v| v.tar_at_far.get(&owned).copied()), true));
+    }
+    let value = |figure: &Figure, result: &Verification| figure.1(result).filter(|v| v.is_finite());
+    // The least and the greatest value of each figure.
+    let extremes: Vec<Option<[f64; 2]>> = figures
+        .iter()
+        .map(|figure| {
+            let values = grouping.groups.iter().filter_map(|(_, result)| value(figure, result));
+            values.fold(None, |all: Option<[f64; 2]>, v| {
+                Some(all.map_or([v, v], |[low, high]| [low.min(v), high.max(v)]))
+            })
+        })
+        .collect();
+    let mut head: Vec<String> = vec![escape(&grouping.label), "pairs".into(), "no face".into()];
+    head.extend(figures.iter().map(|figure| figure.0.clone()));
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for (name, result) in &grouping.groups {
+        let mut row = vec![escape(name), count(result.pairs), count(result.failures_to_detect)];
+        for (figure, extremes) in figures.iter().zip(&extremes) {
+            row.push(match (value(figure, result), extremes) {
+                (None, _) | (_, None) => "–".into(),
+                (Some(v), Some([low, high])) => {
+                    let worst = if figure.2 { *low } else { *high };
+                    if v == worst && low < high { format!("<b class=\"worst\">{}</b>", percent(v)) } else { percent(v) }
+                }
+            });
+        }
+        rows.push(row);
+    }
+    let gaps = extremes.iter().map(|extremes| extremes.map(|[low, high]| 100.0 * (high - low)));
+    let widest = gaps.clone().flatten().fold(0.0, f64::max);
+    let mut gap_row = vec!["worst gap".to_owned(), String::new(), String::new()];
+    gap_row.extend(gaps.map(|gap| match gap {
+        None => "–".into(),
+        Some(gap) if gap == widest && gap > 0.0 => format!("<b class=\"worst\">{gap:.2}</b>"),
+        Some(gap) => format!("{gap:.2}"),
+    }));
+    rows.push(gap_row);
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    format!(
+        "<h2>By {}</h2>\n{}<p class=\"quiet\">The worst gap is the best group's figure less the worst one's, in points of \
+         per cent. In bold: the worst group of each figure, and the figure with the widest gap.</p>\n",
+        escape(&grouping.label),
+        table(&head, rows)
+    )
+}
+
+fn folds(result: &Verification) -> String {
+    if result.folds.is_empty() {
+        return String::new();
+    }
+    String::from(
+        "<h2>Folds</h2>\n<p class=\"quiet\">Each fold is tested with the threshold chosen on the others.</p>\n",
+    ) + &table(
+        &["fold", "threshold", "accuracy"],
+        result.folds.iter().map(|fold| {
+            vec![(u64::from(fold.fold) + 1).to_string(), similarity(fold.threshold), percent(fold.accuracy)]
+        }),
+    )
+}

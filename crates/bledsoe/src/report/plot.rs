@@ -1,0 +1,454 @@
+//! Small charts as SVG text: curves with interval bands, and histograms.
+//!
+//! In: numbers, of which any may be missing or not finite. Out: one `<svg>` element, which takes its colours from
+//! `style.css`. Series differ in dash as well as in colour, and bear their names, so that they are told apart in print and
+//! by colour-blind readers.
+
+use std::fmt::Write;
+
+use super::page::escape;
+
+/// Size of the drawing in its own units; the page scales it. Small, so that 14 units of text are readable on a phone.
+const WIDTH: f64 = 480.0;
+const HEIGHT: f64 = 330.0;
+/// The border around the plot area: left for tick labels, bottom for those and the axis' name.
+const LEFT: f64 = 62.0;
+const TOP: f64 = 26.0;
+const BOTTOM: f64 = 50.0;
+const RIGHT: f64 = 18.0;
+/// Space for the names of series at the right edge, at most.
+const NAMES: f64 = 130.0;
+/// About the width of a character, and the height of a line.
+const CHARACTER: f64 = 7.4;
+const LINE: f64 = 17.0;
+/// Classes `s0` … of the style sheet.
+const STYLES: usize = 6;
+/// A logarithmic axis of rates does not go below this.
+const SMALLEST_RATE: f64 = 1e-6;
+/// Bars of a histogram.
+const BINS: usize = 48;
+
+/// How numbers on an axis are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// A share from 0 to 1, as per cent.
+    Rate,
+    /// A whole number from 1.
+    Rank,
+    /// Any number.
+    Score,
+}
+
+/// An axis: its name, its range and its ticks.
+#[derive(Debug, Clone)]
+pub(super) struct Axis {
+    name: String,
+    unit: Unit,
+    log: bool,
+    range: [f64; 2],
+    ticks: Vec<f64>,
+}
+
+impl Axis {
+    /// A linear axis over all finite `values`, to the next ticks.
+    pub(super) fn linear(name: &str, unit: Unit, values: impl IntoIterator<Item = f64>) -> Self {
+        let [mut low, mut high] = span(values).unwrap_or([0.0, 1.0]);
+        if high - low <= 1e-9 * (1.0 + low.abs().max(high.abs())) {
+            let about = if unit == Unit::Rate { 0.05 } else { 0.5 * low.abs().max(1.0) };
+            (low, high) = (low - about, high + about);
+        }
+        let step = nice_step((high - low) / 4.0);
+        let (mut first, mut last) = ((low / step + 1e-6).floor(), (high / step - 1e-6).ceil());
+        if unit == Unit::Rate {
+            (first, last) = (first.max(0.0), last.min((1.0 / step).round()));
+        }
+        // At most a dozen ticks by the choice of the step; the bound is for numbers at the end of f64's range.
+        let ticks: Vec<f64> =
+            (0..=((last - first).clamp(1.0, 20.0) as usize)).map(|i| (first + i as f64) * step).collect();
+        let range = [first * step, ticks.last().copied().unwrap_or(high)];
+        Self { name: name.into(), unit, log: false, range, ticks }
+    }
+
+    /// A logarithmic axis over all finite positive `values`, to the next 1, 2 or 5.
+    pub(super) fn log(name: &str, unit: Unit, values: impl IntoIterator<Item = f64>) -> Self {
+        let least = if unit == Unit::Rate { SMALLEST_RATE } else { f64::MIN_POSITIVE };
+        let most = if unit == Unit::Rate { 1.0 } else { f64::MAX };
+        let positive = values.into_iter().filter(|v| *v > 0.0).map(|v| v.clamp(least, most));
+        let [low, high] = span(positive).unwrap_or(match unit {
+            Unit::Rate => [1e-4, 1.0],
+            Unit::Rank | Unit::Score => [1.0, 10.0],
+        });
+        let all = one_two_five(low, high);
+        let (low, high) = match (all.first(), all.last()) {
+            (Some(&low), Some(&high)) if low < high => (low, high),
+            _ if unit == Unit::Rate => (low / 10.0, low),
+            _ => (low, 2.0 * low),
+        };
+        // Over more than about two decades only 1, 10, 100 have room for their labels.
+        let decades = (high / low).log10();
+        let ticks = one_two_five(low, high)
+            .into_iter()
+            .filter(|t| decades <= 2.1 || (t.log10() - t.log10().round()).abs() < 1e-6)
+            .collect();
+        Self { name: name.into(), unit, log: true, range: [low, high], ticks }
+    }
+
+    /// Where a value lies between the ends of the axis, from 0 to 1; values beyond are put on the ends.
+    fn fraction(&self, value: f64) -> f64 {
+        let [low, high] = self.range;
+        let fraction =
+            if self.log { (value.max(low) / low).ln() / (high / low).ln() } else { (value - low) / (high - low) };
+        if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { 0.0 }
+    }
+
+    fn label(&self, tick: f64) -> String {
+        match self.unit {
+            Unit::Rate => format!("{}\u{a0}%", plain(100.0 * tick)),
+            Unit::Rank | Unit::Score => plain(tick),
+        }
+    }
+}
+
+/// The smallest and largest finite value.
+fn span(values: impl IntoIterator<Item = f64>) -> Option<[f64; 2]> {
+    // Half of f64's range, so that differences stay finite.
+    let finite = values.into_iter().filter(|v| v.abs() < f64::MAX / 4.0);
+    finite.fold(None, |span, v| Some(span.map_or([v, v], |[low, high]: [f64; 2]| [low.min(v), high.max(v)])))
+}
+
+/// The least of 1, 2 and 5 times a power of ten that is at least `step`.
+fn nice_step(step: f64) -> f64 {
+    let power = 10f64.powf(step.log10().floor());
+    [1.0, 2.0, 5.0].into_iter().map(|m| m * power).find(|s| *s >= step * (1.0 - 1e-9)).unwrap_or(10.0 * power)
+}
+
+/// 1, 2 and 5 times powers of ten, from the last at most `low` to the first at least `high`.
+fn one_two_five(low: f64, high: f64) -> Vec<f64> {
+    let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+    let all: Vec<f64> = (first..=last).flat_map(|e| [1.0, 2.0, 5.0].map(|m| m * 10f64.powi(e))).collect();
+    let from = all.iter().rposition(|t| *t <= low * (1.0 + 1e-9)).unwrap_or(0);
+    let to = all.iter().position(|t| *t >= high * (1.0 - 1e-9)).unwrap_or(all.len() - 1);
+    all.get(from..=to.max(from)).unwrap_or_default().to_vec()
+}
+
+/// A number in few digits.
+fn plain(value: f64) -> String {
+    if value != 0.0 && !(1e-5..1e7).contains(&value.abs()) {
+        return format!("{value:.0e}");
+    }
+    let text = format!("{value:.6}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".into() } else { text.replace('-', "−") }
+}
+
+/// A point of a curve.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    /// The interval of `y`.
+    pub(super) interval: [f64; 2],
+}
+
+/// A curve.
+#[derive(Debug, Clone)]
+pub(super) struct Series {
+    /// Written at its end if there are several, and in the legend.
+    pub(super) name: String,
+    /// By `x` ascending. Points with a number that is not finite are left out.
+    pub(super) points: Vec<Point>,
+}
+
+/// A point of note on a curve, with its value beside it.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) label: String,
+}
+
+/// The rectangle of the plot, in the drawing's units.
+#[derive(Debug, Clone, Copy)]
+struct Area {
+    left: f64,
+    top: f64,
+    right: f64,
+    bottom: f64,
+}
+
+impl Area {
+    fn x(&self, axis: &Axis, value: f64) -> f64 {
+        self.left + axis.fraction(value) * (self.right - self.left)
+    }
+
+    fn y(&self, axis: &Axis, value: f64) -> f64 {
+        self.bottom - axis.fraction(value) * (self.bottom - self.top)
+    }
+}
+
+/// Curves over two axes, each with a band for its interval. `title` is read to those who do not see the plot.
+pub(super) fn curves(title: &str, x: &Axis, y: &Axis, series: &[Series], marks: &[Mark]) -> String {
+    let longest = series.iter().map(|s| short(&s.name).chars().count()).max().unwrap_or(0);
+    let names = if series.len() > 1 { (longest as f64 * CHARACTER + 12.0).min(NAMES) } else { RIGHT };
+    let area = Area { left: LEFT, top: TOP, right: WIDTH - names, bottom: HEIGHT - BOTTOM };
+    let mut svg = open(title);
+    grid(&mut svg, &area, x, y);
+    let drawn: Vec<Vec<Point>> = series.iter().map(|s| visible(&s.points, x)).collect();
+    for (i, points) in drawn.iter().enumerate() {
+        if points.len() < 2 {
+            continue;
+        }
+        let at = |value: fn(&Point) -> f64| points.iter().map(move |p| (area.x(x, p.x), area.y(y, value(p))));
+        let around = at(|p| p.interval[1]).chain(at(|p| p.interval[0]).rev());
+        let _ = writeln!(svg, "<path class=\"band s{}\" d=\"{}Z\"/>", i % STYLES, path(around));
+    }
+    let mut ends = Vec::new();
+    for (i, points) in drawn.iter().enumerate() {
+        let style = i % STYLES;
+        let mut at = points.iter().map(|p| (area.x(x, p.x), area.y(y, p.y)));
+        match points.as_slice() {
+            [] => {}
+            [_] => at.by_ref().for_each(|(x, y)| {
+                let _ = writeln!(svg, "<circle class=\"dot s{style}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>");
+            }),
+            _ => {
+                let _ = writeln!(svg, "<path class=\"line s{style}\" d=\"{}\"/>", path(at));
+            }
+        }
+        if let Some(end) = points.last() {
+            ends.push((i, area.x(x, end.x), area.y(y, end.y)));
+        }
+    }
+    if series.len() > 1 {
+        name_ends(&mut svg, &area, series, ends);
+    }
+    for mark in marks.iter().filter(|m| m.x.is_finite() && m.y.is_finite()) {
+        let (x, y) = (area.x(x, mark.x), area.y(y, mark.y));
+        // Below and to the right of a rising curve there is room.
+        let (anchor, tx) = if x > area.right - 70.0 { ("end", x - 2.0) } else { ("start", x + 6.0) };
+        let _ = writeln!(
+            svg,
+            "<circle class=\"dot s0\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"/>\
+             <text class=\"value\" text-anchor=\"{anchor}\" x=\"{tx:.1}\" y=\"{:.1}\">{}</text>",
+            (y + LINE).min(area.bottom - 4.0),
+            escape(&mark.label)
+        );
+    }
+    if drawn.iter().all(Vec::is_empty) {
+        nothing(&mut svg, &area);
+    }
+    svg + "</svg>\n"
+}
+
+/// Writes the names of series at their ends, moved apart where they would overlap.
+fn name_ends(svg: &mut String, area: &Area, series: &[Series], mut ends: Vec<(usize, f64, f64)>) {
+    ends.sort_by(|a, b| a.2.total_cmp(&b.2));
+    let mut heights: Vec<f64> = ends.iter().map(|(.., y)| *y).collect();
+    for i in 1..heights.len() {
+        heights[i] = heights[i].max(heights[i - 1] + LINE);
+    }
+    let mut limit = area.bottom;
+    for height in heights.iter_mut().rev() {
+        *height = height.min(limit);
+        limit = *height - LINE;
+    }
+    for ((i, x, y), height) in ends.into_iter().zip(heights) {
+        let Some(name) = series.get(i).map(|s| short(&s.name)) else { continue };
+        let _ = writeln!(
+            svg,
+            "<path class=\"leader\" d=\"M{x:.1} {y:.1}L{:.1} {height:.1}\"/>\
+             <text class=\"name s{}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            area.right + 6.0,
+            i % STYLES,
+            area.right + 8.0,
+            height + 5.0,
+            escape(&name)
+        );
+    }
+}
+
+/// A name that fits beside a plot.
+fn short(name: &str) -> String {
+    let most = (NAMES / CHARACTER) as usize - 2;
+    if name.chars().count() <= most {
+        return name.to_owned();
+    }
+    name.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// The finite points of a curve. Of those left of the axis (a rate of 0 has no logarithm) the last stays, at its edge.
+fn visible(points: &[Point], x: &Axis) -> Vec<Point> {
+    let mut kept: Vec<Point> = Vec::with_capacity(points.len());
+    for point in points.iter().filter(|p| p.x.is_finite() && p.y.is_finite()) {
+        let bound = |value: f64| if value.is_finite() { value } else { point.y };
+        if kept.last().is_some_and(|last| point.x <= x.range[0] && last.x <= x.range[0]) {
+            kept.pop();
+        }
+        kept.push(Point { interval: point.interval.map(bound), ..*point });
+    }
+    kept
+}
+
+/// What the lines of a plot mean: one entry for each series, and the band.
+pub(super) fn legend(names: &[String]) -> String {
+    let mut html = String::from("<ul class=\"legend\">");
+    for (i, name) in names.iter().enumerate() {
+        let _ = write!(
+            html,
+            "<li><svg viewBox=\"0 0 34 12\" aria-hidden=\"true\"><path class=\"line s{}\" d=\"M1 6L33 6\"/></svg>{}</li>",
+            i % STYLES,
+            escape(name)
+        );
+    }
+    html + "<li><svg viewBox=\"0 0 34 12\" aria-hidden=\"true\"><path class=\"band s0\" d=\"M1 0L33 0L33 12L1 12Z\"/></svg>95\u{a0}% \
+            interval</li></ul>\n"
+}
+
+/// Scores of one kind of pair.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Distribution<'a> {
+    /// Written at its peak.
+    pub(super) name: &'a str,
+    /// Any order; those not finite are left out.
+    pub(super) scores: &'a [f64],
+}
+
+/// Two distributions of scores, one over the other, each as shares of its own number, and a threshold.
+pub(super) fn histogram(title: &str, name: &str, kinds: [Distribution; 2], threshold: f64) -> String {
+    let all = kinds.iter().flat_map(|k| k.scores.iter().copied());
+    let x = Axis::linear(name, Unit::Score, all.chain([threshold]));
+    let shares = kinds.map(|kind| shares(kind.scores, x.range));
+    let highest = shares.iter().flatten().copied().fold(0.0, f64::max);
+    let y = Axis::linear("share of pairs", Unit::Rate, [0.0, 1.1 * highest]);
+    let area = Area { left: LEFT, top: TOP, right: WIDTH - RIGHT, bottom: HEIGHT - BOTTOM };
+    let mut svg = open(title);
+    grid(&mut svg, &area, &x, &y);
+    let width = (area.right - area.left) / BINS as f64;
+    let mut peaks = Vec::new();
+    for (i, shares) in shares.iter().enumerate() {
+        let steps = shares.iter().enumerate().flat_map(|(bin, share)| {
+            let (left, y) = (area.left + bin as f64 * width, area.y(&y, *share));
+            [(left, y), (left + width, y)]
+        });
+        let outline: Vec<_> =
+            [(area.left, area.bottom)].into_iter().chain(steps).chain([(area.right, area.bottom)]).collect();
+        let outline = path(outline.into_iter());
+        let _ =
+            writeln!(svg, "<path class=\"area s{i}\" d=\"{outline}Z\"/><path class=\"line s{i}\" d=\"{outline}\"/>");
+        let peak = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).filter(|(_, share)| **share > 0.0);
+        if let Some((bin, share)) = peak {
+            peaks.push((i, area.left + (bin as f64 + 0.5) * width, area.y(&y, *share) - 6.0));
+        }
+    }
+    if let [first, second] = peaks.as_mut_slice() {
+        let half = 0.5 * CHARACTER * kinds.iter().map(|k| k.name.chars().count()).max().unwrap_or(0) as f64;
+        if (first.1 - second.1).abs() < 2.0 * half && (first.2 - second.2).abs() < LINE {
+            second.2 = if first.2 + LINE < area.bottom { first.2 + LINE } else { first.2 - LINE };
+        }
+    }
+    for (i, x, y) in &peaks {
+        let kind = kinds[*i];
+        let half = 0.5 * CHARACTER * kind.name.chars().count() as f64;
+        let x = x.min(area.right - half).max(area.left + half);
+        let _ = writeln!(
+            svg,
+            "<text class=\"name s{i}\" text-anchor=\"middle\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
+            escape(kind.name)
+        );
+    }
+    if threshold.is_finite() {
+        let at = area.x(&x, threshold);
+        let half = 60.0;
+        let _ = writeln!(
+            svg,
+            "<path class=\"threshold\" d=\"M{at:.1} {:.1}L{at:.1} {:.1}\"/>\
+             <text class=\"value\" text-anchor=\"middle\" x=\"{:.1}\" y=\"{:.1}\">threshold {}</text>",
+            area.top - 4.0,
+            area.bottom,
+            at.min(area.right - half).max(area.left + half),
+            area.top - 9.0,
+            plain((threshold * 1000.0).round() / 1000.0)
+        );
+    }
+    if peaks.is_empty() {
+        nothing(&mut svg, &area);
+    }
+    svg + "</svg>\n"
+}
+
+/// The share of finite scores in each bin of the range.
+fn shares(scores: &[f64], [low, high]: [f64; 2]) -> Vec<f64> {
+    let mut counts = vec![0usize; BINS];
+    let mut total = 0usize;
+    for score in scores.iter().filter(|s| s.is_finite()) {
+        let bin = ((score - low) / (high - low) * BINS as f64).clamp(0.0, (BINS - 1) as f64) as usize;
+        if let Some(count) = counts.get_mut(bin) {
+            *count += 1;
+            total += 1;
+        }
+    }
+    counts.into_iter().map(|n| n as f64 / total.max(1) as f64).collect()
+}
+
+fn open(title: &str) -> String {
+    format!("<svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n", escape(title))
+}
+
+/// Grid lines, tick labels and names of both axes.
+fn grid(svg: &mut String, area: &Area, x: &Axis, y: &Axis) {
+    for tick in &x.ticks {
+        let at = area.x(x, *tick);
+        let _ = write!(
+            svg,
+            "<path class=\"grid\" d=\"M{at:.1} {:.1}L{at:.1} {:.1}\"/>\
+             <text text-anchor=\"middle\" x=\"{at:.1}\" y=\"{:.1}\">{}</text>",
+            area.top,
+            area.bottom,
+            area.bottom + LINE + 1.0,
+            x.label(*tick)
+        );
+    }
+    for tick in &y.ticks {
+        let at = area.y(y, *tick);
+        let _ = write!(
+            svg,
+            "<path class=\"grid\" d=\"M{:.1} {at:.1}L{:.1} {at:.1}\"/>\
+             <text text-anchor=\"end\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            area.left,
+            area.right,
+            area.left - 6.0,
+            at + 5.0,
+            y.label(*tick)
+        );
+    }
+    let _ = writeln!(
+        svg,
+        "<path class=\"axis\" d=\"M{:.1} {:.1}L{:.1} {:.1}L{:.1} {:.1}\"/>\
+         <text class=\"axis-name\" text-anchor=\"middle\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\
+         <text class=\"axis-name\" x=\"4\" y=\"14\">{}</text>",
+        area.left,
+        area.top,
+        area.left,
+        area.bottom,
+        area.right,
+        area.bottom,
+        (area.left + area.right) / 2.0,
+        HEIGHT - 8.0,
+        escape(&x.name),
+        escape(&y.name)
+    );
+}
+
+fn nothing(svg: &mut String, area: &Area) {
+    let (x, y) = ((area.left + area.right) / 2.0, (area.top + area.bottom) / 2.0);
+    let _ = writeln!(svg, "<text text-anchor=\"middle\" x=\"{x:.1}\" y=\"{y:.1}\">nothing to show</text>");
+}
+
+/// Points as the path through them.
+fn path(points: impl Iterator<Item = (f64, f64)>) -> String {
+    let mut path = String::new();
+    for (x, y) in points {
+        let _ = write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { 'M' } else { 'L' });
+    }
+    path
+}
