@@ -133,10 +133,8 @@ pub fn search(faces: &Faces, enrol: Enrol, closed: bool, seeds: &[u64]) -> Resul
     for (number, &seed) in seeds.iter().enumerate() {
         let (mut gallery, mut probes) = (Vec::new(), Vec::new());
         for (person, photos) in (0u32..).zip(people.values()) {
-            let mut photos: Vec<Photo<'_>> = photos
-                .iter()
-                .map(|&(path, face)| Photo { person, path, vector: face.vector.as_deref() })
-                .collect();
+            let mut photos: Vec<Photo<'_>> =
+                photos.iter().map(|&(path, face)| Photo { person, path, vector: face.vector.as_deref() }).collect();
             if photos.len() == 1 {
                 if !closed {
                     probes.extend(photos.into_iter().map(|p| (p, false)));
@@ -195,8 +193,7 @@ fn find(gallery: &[Photo<'_>], probe: &Photo<'_>, enrolled: bool) -> (Probe, Opt
     // Somebody as similar as the own person goes before: a tie is not a success.
     let rank = mate.map(|own| 1 + others.iter().filter(|&&score| score >= own).count());
     let result = Probe { person: probe.person, enrolled, mate, rank, other: nearest.map(|(score, _)| score) };
-    let nearest =
-        nearest.map(|(score, path)| Match { probe: probe.path.to_owned(), enrolled: path.to_owned(), score });
+    let nearest = nearest.map(|(score, path)| Match { probe: probe.path.to_owned(), enrolled: path.to_owned(), score });
     (result, nearest)
 }
 
@@ -227,7 +224,8 @@ mod tests {
         for (person, angles) in people {
             for (i, angle) in angles.iter().enumerate() {
                 let vector = angle.map(|a| vec![a.cos(), a.sin()]);
-                by_path.insert(format!("{person}/{i}.jpg"), Face { person: Some((*person).into()), rect: None, vector });
+                by_path
+                    .insert(format!("{person}/{i}.jpg"), Face { person: Some((*person).into()), rect: None, vector });
             }
         }
         Faces { model: "test".into(), settings: serde_json::Value::Null, skipped: Vec::new(), by_path }
@@ -270,7 +268,8 @@ mod tests {
 
     #[test]
     fn ties_and_missing_faces_are_no_success() {
-        let faces = faces(&[("ada", &[Some(0.3), Some(0.3)]), ("bob", &[Some(0.3), Some(2.0)]), ("cat", &[None, None])]);
+        let faces =
+            faces(&[("ada", &[Some(0.3), Some(0.3)]), ("bob", &[Some(0.3), Some(2.0)]), ("cat", &[None, None])]);
         let found = search(&faces, Enrol::Photos(1), true, &[0, 1, 2, 3]).unwrap();
         for trial in &found.trials {
             // Ada's probe is as near to Bob wherever his first photo is enrolled.

@@ -7,7 +7,10 @@ use serde::Serialize;
 use super::Faces;
 use crate::{
     Error, Result,
-    dataset::{Labels, PairProtocol},
+    dataset::{
+        labels::{Labels, Unmatched},
+        protocol::PairProtocol,
+    },
     embed::dot,
     evaluate::{
         Bootstrap,
@@ -65,7 +68,9 @@ pub fn worst(protocol: &PairProtocol, comparisons: &[Comparison]) -> (Vec<Match>
             .filter(|(_, c)| c.same == same)
             .filter_map(|(pair, c)| Some(Match { a: pair.a.clone(), b: pair.b.clone(), score: c.score? }))
             .collect();
-        list.sort_by(|x, y| (sign * x.score).total_cmp(&(sign * y.score)).then_with(|| (&x.a, &x.b).cmp(&(&y.a, &y.b))));
+        list.sort_by(|x, y| {
+            (sign * x.score).total_cmp(&(sign * y.score)).then_with(|| (&x.a, &x.b).cmp(&(&y.a, &y.b)))
+        });
         list.truncate(WORST);
         list
     };
@@ -104,7 +109,18 @@ pub struct Gap {
     pub highest: (String, f64),
 }
 
-/// The figures group by group, and the worst gap of each figure and label.
+/// The figures group by group.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Groups {
+    /// The groups, by label and value.
+    pub groups: Vec<Group>,
+    /// The worst gap of each figure and label.
+    pub gaps: Vec<Gap>,
+    /// Rows of the labels that gave no photo of the protocol its labels.
+    pub unmatched: Vec<Unmatched>,
+}
+
+/// Scores each group of `labels`; `all` are the figures of all pairs.
 ///
 /// # Errors
 /// As [`verification`].
@@ -113,43 +129,53 @@ pub fn by_group(
     comparisons: &[Comparison],
     all: &Verification,
     labels: &Labels,
+    faces: &Faces,
     bootstrap: &Bootstrap,
-) -> Result<(Vec<Group>, Vec<Gap>)> {
+) -> Result<Groups> {
+    let photos: Vec<(&str, Option<&str>)> =
+        faces.by_path.iter().map(|(path, face)| (path.as_str(), face.person.as_deref())).collect();
+    let labelled = labels.of(&photos);
+    let of_path: HashMap<&str, &[Option<String>]> =
+        photos.iter().zip(&labelled.photos).filter_map(|(&(path, _), labels)| Some((path, (*labels)?))).collect();
     let mut members: BTreeMap<(&str, &str), Vec<Comparison>> = BTreeMap::new();
     for (pair, comparison) in protocol.pairs.iter().zip(comparisons) {
-        for column in labels.columns() {
-            let (a, b) = (labels.of(column, &pair.a), labels.of(column, &pair.b));
-            if let (Some(a), Some(b)) = (a, b)
+        let (Some(a), Some(b)) = (of_path.get(pair.a.as_str()), of_path.get(pair.b.as_str())) else { continue };
+        for (grouping, (a, b)) in labels.groupings().iter().zip(a.iter().zip(*b)) {
+            if let Some(value) = a
                 && a == b
             {
-                members.entry((column, a)).or_default().push(*comparison);
+                members.entry((grouping, value)).or_default().push(*comparison);
             }
         }
     }
-    let mut groups = Vec::new();
-    for ((label, value), comparisons) in members {
-        let same = comparisons.iter().filter(|c| c.same).count();
-        let different = comparisons.len() - same;
-        let share = |same: bool, of: usize, threshold: f64| {
-            let accepted = comparisons.iter().filter(|c| c.same == same && c.score.is_some_and(|s| s >= threshold));
+    let groups = members
+        .into_iter()
+        .map(|((label, value), members)| group(label, value, &members, all, bootstrap))
+        .collect::<Result<Vec<_>>>()?;
+    let gaps = gaps(&groups);
+    Ok(Groups { groups, gaps, unmatched: labelled.unmatched })
+}
+
+fn group(label: &str, value: &str, members: &[Comparison], all: &Verification, bootstrap: &Bootstrap) -> Result<Group> {
+    let same = members.iter().filter(|c| c.same).count();
+    let different = members.len() - same;
+    let accepted = |same: bool, of: usize| -> BTreeMap<String, f64> {
+        let share = |threshold: f64| {
+            let accepted = members.iter().filter(|c| c.same == same && c.score.is_some_and(|s| s >= threshold));
             accepted.count() as f64 / of.max(1) as f64
         };
-        let at = |same: bool, of: usize| -> BTreeMap<String, f64> {
-            all.thresholds.iter().map(|(far, &threshold)| (far.clone(), share(same, of, threshold))).collect()
-        };
-        let enough = same >= LEAST_PAIRS && different >= LEAST_PAIRS;
-        groups.push(Group {
-            label: label.to_owned(),
-            value: value.to_owned(),
-            same,
-            different,
-            far_at_common_threshold: at(false, different),
-            tar_at_common_threshold: at(true, same),
-            own: if enough { Some(verification(&comparisons, bootstrap)?) } else { None },
-        });
-    }
-    let gaps = gaps(&groups);
-    Ok((groups, gaps))
+        all.thresholds.iter().map(|(far, &threshold)| (far.clone(), share(threshold))).collect()
+    };
+    let enough = same >= LEAST_PAIRS && different >= LEAST_PAIRS;
+    Ok(Group {
+        label: label.to_owned(),
+        value: value.to_owned(),
+        same,
+        different,
+        far_at_common_threshold: accepted(false, different),
+        tar_at_common_threshold: accepted(true, same),
+        own: if enough { Some(verification(members, bootstrap)?) } else { None },
+    })
 }
 
 /// The worst gap of every figure, among groups with enough pairs.

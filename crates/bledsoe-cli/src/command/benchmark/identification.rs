@@ -42,7 +42,9 @@ enum Protocol {
 /// thresholds where the FPIR, the share of strangers named, is 1e-1, 1e-2 and 1e-3. All is repeated over seeds, with
 /// another draw of the photos enrolled. Intervals are 95 %, by resampling people.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  bledsoe benchmark identification --protocol open --root lfw --enrol 1 --report lfw.html")]
+#[command(
+    after_help = "Example:\n  bledsoe benchmark identification --protocol open --root lfw --enrol 1 --report lfw.html"
+)]
 pub struct Args {
     /// Without strangers (closed) or with them (open)
     #[arg(long, value_name = "WHICH")]

@@ -8,8 +8,11 @@ use std::{
 
 use anyhow::Result;
 use bledsoe::{
-    benchmark::verification::{self, Gap, Group, Match},
-    dataset::{Labels, PairProtocol},
+    benchmark::verification::{self, Groups, Match},
+    dataset::{
+        labels::Labels,
+        protocol::{self, PairProtocol, View},
+    },
     evaluate::{
         Bootstrap,
         verification::{Comparison, Verification},
@@ -69,32 +72,33 @@ struct Run {
     protocol: PairProtocol,
     comparisons: Vec<Comparison>,
     result: Verification,
-    groups: Vec<Group>,
-    gaps: Vec<Gap>,
+    groups: Groups,
     loaded: Loaded,
     settings: Value,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let (protocol, images) = match args.protocol.as_str() {
-        "lfw" => PairProtocol::lfw(&args.root, args.view)?,
-        file => (PairProtocol::csv(Path::new(file))?, args.root.clone()),
+    let view = if args.view == 1 { View::Development } else { View::Reporting };
+    let protocol = match args.protocol.as_str() {
+        "lfw" => protocol::lfw(&args.root, view)?,
+        file => protocol::csv(Path::new(file), &args.root)?,
     };
     let labels = args.labels.as_deref().map(Labels::read).transpose()?;
     let bootstrap = Bootstrap::from(args.bootstrap);
     let wanted: HashSet<&str> = protocol.pairs.iter().flat_map(|p| [p.a.as_str(), p.b.as_str()]).collect();
-    let loaded = args.faces.load(&images, Some(&wanted))?;
+    let loaded = args.faces.load(&protocol.images, Some(&wanted))?;
     let comparisons = verification::compare(&protocol, &loaded.faces)?;
     let result = bledsoe::evaluate::verification::verification(&comparisons, &bootstrap)?;
-    let (groups, gaps) = match &labels {
-        Some(labels) => verification::by_group(&protocol, &comparisons, &result, labels, &bootstrap)?,
-        None => Default::default(),
+    let groups = match &labels {
+        Some(labels) => verification::by_group(&protocol, &comparisons, &result, labels, &loaded.faces, &bootstrap)?,
+        None => Groups::default(),
     };
     let settings = json!({
         "protocol": args.protocol, "view": (args.protocol == "lfw").then_some(args.view), "labels": args.labels,
+        "people_from": protocol.people_from,
         "bootstrap": bootstrap, "faces": loaded.settings,
     });
-    let run = Run { protocol, comparisons, result, groups, gaps, loaded, settings };
+    let run = Run { protocol, comparisons, result, groups, loaded, settings };
     if let Some(path) = &args.report {
         write(path, &page(&args, &run)?)?;
     }
@@ -103,8 +107,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let mut json = serde_json::to_value(&run.result)?;
         if let Value::Object(json) = &mut json {
             json.insert("skipped".into(), serde_json::to_value(&run.loaded.faces.skipped)?);
-            json.insert("groups".into(), serde_json::to_value(&run.groups)?);
-            json.insert("gaps".into(), serde_json::to_value(&run.gaps)?);
+            json.insert("by_group".into(), serde_json::to_value(&run.groups)?);
             json.insert("settings".into(), run.settings.clone());
         }
         console::print_json(&json)?;
@@ -132,17 +135,23 @@ fn tell(run: &Run, report: Option<&Path>) {
         say!("TAR {:.2} % at FAR {far}: similarity {threshold:.4} or more ({interval})", 100.0 * tar);
     }
     say!("{} pairs with a face not found count as errors", result.failures_to_detect);
-    for group in &run.groups {
+    for group in &run.groups.groups {
         let own = group.own.as_ref().map_or("too few pairs".to_owned(), |own| {
             let tar = own.tar_at_far.get(SHOWN_FAR).copied().unwrap_or(f64::NAN);
             format!("accuracy {:.2} %, TAR {:.2} % at FAR {SHOWN_FAR}", 100.0 * own.accuracy_mean, 100.0 * tar)
         });
         say!("{} {}: {own} ({} same, {} different pairs)", group.label, group.value, group.same, group.different);
     }
-    for gap in run.gaps.iter().filter(|gap| gap.figure == "accuracy_mean") {
+    for gap in run.groups.gaps.iter().filter(|gap| gap.figure == "accuracy_mean") {
         let (lowest, highest) = (&gap.lowest, &gap.highest);
         let points = 100.0 * (highest.1 - lowest.1);
         say!("worst gap by {}: accuracy of {} {points:.2} points below {}", gap.label, lowest.0, highest.0);
+    }
+    for row in run.groups.unmatched.iter().take(10) {
+        say!("labels, line {}: {}: {}", row.line, row.key, row.reason);
+    }
+    if run.groups.unmatched.len() > 10 {
+        say!("… and {} more rows without a photo in the protocol", run.groups.unmatched.len() - 10);
     }
     if let Some(engine) = run.loaded.settings["engine"].as_str() {
         say!("engine: {engine}");
@@ -170,7 +179,7 @@ fn page(args: &Args, run: &Run) -> Result<VerificationPage> {
         matches.into_iter().map(picture).collect()
     };
     let mut groupings: Vec<Grouping> = Vec::new();
-    for group in &run.groups {
+    for group in &run.groups.groups {
         let Some(own) = &group.own else { continue };
         let entry = (group.value.clone(), own.clone());
         match groupings.iter_mut().find(|grouping| grouping.label == group.label) {
