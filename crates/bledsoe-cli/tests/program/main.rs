@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bad_photos;
+mod benchmark;
 mod demo;
 mod lfw;
 mod models;
 mod resume;
+mod tables;
 mod whole_path;
 
 use std::{
