@@ -85,7 +85,8 @@ def search(rng, gallery, trials, enrolled, strangers, spread, missing):
                 probes.append((True, similarities[0], 1 + int((others >= similarities[0]).sum()), others.max()))
             else:
                 probes.append((False, None, None, similarities.max()))
-        listed.append([[int(p[0])] + [None if v is None else float(v) for v in p[1:]] for p in probes])
+        number = lambda v, kind: None if v is None else kind(v)
+        listed.append([[int(k), number(m, float), number(r, int), number(o, float)] for k, m, r, o in probes])
         ranks = [p[2] for p in probes if p[0]]
         cmc.append([float(np.mean([r is not None and r <= k for r in ranks])) for k in range(1, 21)])
         rank1.append(cmc[-1][0])

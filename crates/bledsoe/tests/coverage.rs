@@ -21,39 +21,60 @@ fn normals(n: usize, random: &mut fastrand::Rng) -> Vec<f64> {
     (0..n).map(|_| normal(random)).collect()
 }
 
-fn holds(interval: [f64; 2], truth: f64) -> u64 {
-    u64::from((interval[0]..=interval[1]).contains(&truth))
-}
+/// A figure with its interval, in each simulated set.
+#[derive(Default)]
+struct Coverage(Vec<(f64, [f64; 2])>);
 
-fn check(what: &str, held: u64) {
-    let share = held as f64 / SETS as f64;
-    println!("{what}: {share}");
-    assert!((0.90..=0.98).contains(&share), "{what}: the truth is in {share} of the intervals");
+impl Coverage {
+    /// The share of intervals that hold the truth.
+    fn share(&self, truth: f64) -> f64 {
+        self.0.iter().filter(|(_, [low, high])| (*low..=*high).contains(&truth)).count() as f64 / self.0.len() as f64
+    }
+
+    /// How wide intervals are, on average, in those of a normal distribution as wide as the figures spread.
+    fn width(&self) -> f64 {
+        let n = self.0.len() as f64;
+        let mean = self.0.iter().map(|(figure, _)| figure).sum::<f64>() / n;
+        let deviation = (self.0.iter().map(|(figure, _)| (figure - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+        self.0.iter().map(|(_, [low, high])| high - low).sum::<f64>() / n / (2.0 * 1.96 * deviation)
+    }
+
+    fn check(
+        &self,
+        what: &str,
+        truth: f64,
+        shares: std::ops::RangeInclusive<f64>,
+        widths: std::ops::RangeInclusive<f64>,
+    ) {
+        let (share, width) = (self.share(truth), self.width());
+        println!(
+            "{what}, truly {truth:.4}: in {share} of the intervals, which are {width:.2} times as wide as need be"
+        );
+        assert!(shares.contains(&share), "{what}: the truth is in {share} of the intervals");
+        assert!(widths.contains(&width), "{what}: intervals are {width} times as wide as need be");
+    }
 }
 
 /// How much people differ, in standard deviations of a score's noise.
 const PERSON: f64 = 1.0;
 const NOISE: f64 = 1.0;
-/// How far scores of one person lie above those of two.
-const LIFT: f64 = 4.0;
-
-fn same_score(person: f64, random: &mut fastrand::Rng) -> f64 {
-    LIFT + PERSON * person + NOISE * normal(random)
+fn same_score(lift: f64, person: f64, random: &mut fastrand::Rng) -> f64 {
+    lift + PERSON * person + NOISE * normal(random)
 }
 
 fn different_score(a: f64, b: f64, random: &mut fastrand::Rng) -> f64 {
     PERSON * (a + b) / 2.0 + NOISE * normal(random)
 }
 
-/// `each` pairs of each person's own photos and as many with others. Nobody is in two folds.
-fn pairs(people: usize, each: usize, random: &mut fastrand::Rng) -> Vec<Comparison> {
+/// `each` pairs of each person's own photos, `lift` above as many with others. Nobody is in two folds.
+fn pairs(people: usize, each: usize, lift: f64, random: &mut fastrand::Rng) -> Vec<Comparison> {
     const FOLDS: usize = 5;
     let effects = normals(people, random);
     let mut pairs = Vec::new();
     for a in 0..people {
         for turn in 0..each {
             let fold = (a % FOLDS) as u32;
-            let score = Some(same_score(effects[a], random));
+            let score = Some(same_score(lift, effects[a], random));
             pairs.push(Comparison { score, same: true, fold, people: [a as u32; 2] });
             let b = (a + FOLDS * (1 + turn * 3)) % people;
             let score = Some(different_score(effects[a], effects[b], random));
@@ -63,35 +84,39 @@ fn pairs(people: usize, each: usize, random: &mut fastrand::Rng) -> Vec<Comparis
     pairs
 }
 
-#[test]
-fn intervals_of_verification_hold_the_truth() {
-    const RATE: f64 = 0.1;
-    // Truth, from more people than any set has.
-    let mut random = fastrand::Rng::with_seed(1);
-    let all = 500_000;
-    let effects = normals(all, &mut random);
-    let mut same: Vec<f64> = effects.iter().map(|&a| same_score(a, &mut random)).collect();
+/// TAR at FAR 0.1, and the accuracy of the best threshold, of more people than any set has.
+fn true_figures(lift: f64) -> (f64, f64) {
+    const ALL: usize = 500_000;
+    let random = &mut fastrand::Rng::with_seed(1);
+    let effects = normals(ALL, random);
+    let mut same: Vec<f64> = effects.iter().map(|&a| same_score(lift, a, random)).collect();
     let mut different: Vec<f64> =
-        (0..all).map(|i| different_score(effects[i], effects[(i + 1) % all], &mut random)).collect();
+        (0..ALL).map(|i| different_score(effects[i], effects[(i + 1) % ALL], random)).collect();
     same.sort_by(f64::total_cmp);
     different.sort_by(f64::total_cmp);
-    let above = |scores: &[f64], t: f64| (all - scores.partition_point(|&s| s < t)) as f64 / all as f64;
-    let tar = above(&same, different[(all as f64 * (1.0 - RATE)) as usize]);
+    let above = |scores: &[f64], t: f64| (ALL - scores.partition_point(|&s| s < t)) as f64 / ALL as f64;
     let right = |i: i32| {
-        let t = LIFT * f64::from(i) / 400.0;
+        let t = lift * f64::from(i) / 400.0;
         (above(&same, t) + 1.0 - above(&different, t)) / 2.0
     };
-    let accuracy = (0..400).map(right).fold(0.0, f64::max);
+    (above(&same, different[ALL * 9 / 10]), (0..400).map(right).fold(0.0, f64::max))
+}
 
-    let (mut tar_held, mut accuracy_held) = (0, 0);
-    for set in 0..SETS {
-        let pairs = pairs(200, 3, &mut fastrand::Rng::with_seed(100 + set));
-        let figures = verification(&pairs, &Bootstrap { replicates: 300, seed: set }).unwrap();
-        tar_held += holds(figures.intervals.tar_at_far["1e-1"], tar);
-        accuracy_held += holds(figures.intervals.accuracy_mean, accuracy);
+#[test]
+fn intervals_of_verification_hold_the_truth() {
+    // Few pairs of many people, as in LFW, and more pairs of fewer.
+    for (people, each, lift) in [(500, 1, 4.0), (200, 3, 3.0)] {
+        let (tar, accuracy) = true_figures(lift);
+        let (mut tars, mut accuracies) = (Coverage::default(), Coverage::default());
+        for set in 0..SETS {
+            let pairs = pairs(people, each, lift, &mut fastrand::Rng::with_seed(100 + set));
+            let figures = verification(&pairs, &Bootstrap { replicates: 200, seed: set }).unwrap();
+            tars.0.push((figures.tar_at_far["1e-1"], figures.intervals.tar_at_far["1e-1"]));
+            accuracies.0.push((figures.accuracy_mean, figures.intervals.accuracy_mean));
+        }
+        tars.check(&format!("TAR at FAR 0.1, {people} people"), tar, 0.90..=0.98, 0.9..=1.2);
+        accuracies.check(&format!("accuracy, {people} people"), accuracy, 0.90..=0.98, 0.9..=1.2);
     }
-    check("TAR at FAR 0.1", tar_held);
-    check("accuracy", accuracy_held);
 }
 
 /// `mated` people enrolled and `strangers` others, each with `each` probes, in every trial the same people.
@@ -103,7 +128,7 @@ fn trials(count: u64, [mated, strangers]: [usize; 2], each: usize, random: &mut 
             for _ in 0..each {
                 let (person, enrolled) = (i as u32, i < mated);
                 let other = different_score(effect, effect, random);
-                let mate = enrolled.then(|| same_score(effect, random));
+                let mate = enrolled.then(|| same_score(3.0, effect, random));
                 let rank = mate.map(|mate| 1 + usize::from(other >= mate));
                 probes.push(Probe { person, enrolled, mate, rank, other: Some(other) });
             }
@@ -118,13 +143,13 @@ fn intervals_of_open_set_search_hold_the_truth() {
     let mut random = fastrand::Rng::with_seed(2);
     let many = trials(1, [300_000; 2], 1, &mut random);
     let truth = open_set(&many, &Bootstrap { replicates: 0, seed: 0 }).unwrap();
-    let (mut fnir_held, mut rank1_held) = (0, 0);
+    let (mut misses, mut firsts) = (Coverage::default(), Coverage::default());
     for set in 0..SETS {
         let trials = trials(2, [150, 150], 2, &mut fastrand::Rng::with_seed(500 + set));
         let figures = open_set(&trials, &Bootstrap { replicates: 300, seed: set }).unwrap();
-        fnir_held += holds(figures.intervals["1e-1"], truth.fnir_at_fpir["1e-1"]);
-        rank1_held += holds(figures.rank1_interval, truth.rank1);
+        misses.0.push((figures.fnir_at_fpir["1e-1"], figures.intervals["1e-1"]));
+        firsts.0.push((figures.rank1, figures.rank1_interval));
     }
-    check("FNIR at FPIR 0.1", fnir_held);
-    check("rank 1", rank1_held);
+    misses.check("FNIR at FPIR 0.1", truth.fnir_at_fpir["1e-1"], 0.90..=0.98, 0.9..=1.2);
+    firsts.check("rank 1", truth.rank1, 0.90..=0.98, 0.9..=1.2);
 }

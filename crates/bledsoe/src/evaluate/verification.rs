@@ -184,10 +184,7 @@ pub fn verification(pairs: &[Comparison], bootstrap: &Bootstrap) -> Result<Verif
     let all = figures(&ones).ok_or_else(no_score)?;
     let people = People::new(pairs.iter().flat_map(|pair| pair.people));
     let members: Vec<[usize; 2]> = pairs.iter().map(|pair| pair.people.map(|p| people.index(p))).collect();
-    let intervals = bootstrap.intervals(people.len(), &all, |drawn| {
-        let weigh = |&[a, b]: &[usize; 2]| if a == b { drawn[a] } else { drawn[a] * drawn[b] };
-        figures(&members.iter().map(weigh).collect::<Vec<f64>>())
-    });
+    let intervals = bootstrap.pair_intervals(people.len(), &members, &all, figures);
 
     let keys = || FALSE_ACCEPT_RATES.iter().rev().map(|&(key, _)| key.to_owned());
     let (at_rates, at_points) = (3, 3 + rates.len());
