@@ -1,6 +1,6 @@
 //! Labels of groups: gender, ethnicity, age band and the like. In: a CSV. Out: which labels a photo has.
 //!
-//! ```csv
+//! ```text
 //! image,gender,age_band
 //! Ada_Lovelace/Ada_Lovelace_0001.jpg,female,20-39
 //! Charles_Babbage,male,
@@ -162,5 +162,76 @@ fn stem(path: &str) -> &str {
     match path.rsplit_once('.') {
         Some((stem, extension)) if !extension.contains('/') && !file_name(stem).is_empty() => stem,
         _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<Labels> {
+        Labels::parse(text, Path::new("labels.csv"))
+    }
+
+    /// The first label of each photo, `-` for an empty one and `?` for no row.
+    fn first<'a>(found: &Labelled<'a>) -> Vec<&'a str> {
+        let label = |labels: &Option<&'a [Option<String>]>| labels.map_or("?", |l| l[0].as_deref().unwrap_or("-"));
+        found.photos.iter().map(label).collect()
+    }
+
+    #[test]
+    fn photos_go_before_people() {
+        let labels =
+            parse("image,gender,age\nada/1.jpg,f,20-39\nada,g,\nbob/x,,40-59\n2,h,\n\"cy, jr\",m,1\n").unwrap();
+        assert_eq!(labels.groupings(), ["gender", "age"]);
+        let photos = [
+            ("ada/1.jpg", Some("ada")),
+            ("ada/3.jpg", Some("ada")),
+            ("bob/x.png", Some("bob")),
+            ("bob/2.png", Some("bob")),
+            ("old/cy, jr/9.png", Some("old/cy, jr")),
+            ("dan/7.png", Some("dan")),
+            ("ada", None),
+        ];
+        let found = labels.of(&photos);
+        assert_eq!(first(&found), ["f", "g", "-", "h", "m", "?", "g"]);
+        assert_eq!(found.photos[2], Some([None, Some("40-59".to_owned())].as_slice()));
+        assert_eq!(found.unmatched, []);
+    }
+
+    #[test]
+    fn rows_that_match_nothing_are_reported() {
+        let labels = parse("person,gender\n1.pgm,f\n\nGhost,m\ns2,f\ns3,m\ns3/1.pgm,m\n").unwrap();
+        let photos = [("s1/1.pgm", Some("s1")), ("s2/1.pgm", Some("s2")), ("s3/1.pgm", Some("s3"))];
+        // The same photo asked for twice, by two pairs, is still one photo.
+        let found = labels.of(&[&photos[..], &photos[..1]].concat());
+        assert_eq!(first(&found), ["?", "f", "m", "?"]);
+        let unmatched: Vec<_> = found.unmatched.iter().map(|u| (u.line, u.key.as_str())).collect();
+        assert_eq!(unmatched, [(2, "1.pgm"), (4, "Ghost"), (6, "s3")]);
+        assert!(found.unmatched[0].reason.contains("several photos"), "{:?}", found.unmatched);
+    }
+
+    #[test]
+    fn wrong_files_are_named_by_line() {
+        let says = |text: &str, what: &str| {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.starts_with("labels.csv: ") && error.contains(what), "{error}");
+        };
+        says("image\nx\n", "line 1: expected a column");
+        says("image,g,\n", "line 1: column 3 has no name");
+        says("image,g,g\n", "line 1: column 3 has the name of an earlier one");
+        says("image,g\n\n,f\n", "line 3: the first column is empty");
+        says("image,g\na,f\nb,m\na,m\n", "line 4: \"a\" has other labels than in line 2");
+        assert!(parse("image,g\na,f\na,f\n").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "[ab./, \n\"]{0,40}", path in "[ab./]{0,6}", person in "[ab/]{0,4}") {
+            if let Ok(labels) = parse(&format!("image,gender\n{text}")) {
+                prop_assert_eq!(labels.of(&[(path.as_str(), Some(person.as_str()))]).photos.len(), 1);
+            }
+        }
     }
 }

@@ -364,3 +364,150 @@ fn name_people(pairs: &mut [Pair]) -> PeopleFrom {
     }
     people_from
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FILE: &str = "pairs.txt";
+
+    fn lfw_pairs(text: &str) -> Result<Vec<Pair>> {
+        parse_lfw_pairs(text, Path::new(FILE))
+    }
+
+    fn says<T>(result: Result<T>, what: &str) {
+        let error = result.err().unwrap();
+        assert!(matches!(error, Error::Format { .. }) && error.to_string().contains(what), "{error}");
+    }
+
+    #[test]
+    fn lfw_pairs_of_both_views() {
+        let pairs = lfw_pairs("2\t1\nAda\t1\t4\nAda\t1\tBob\t12\n\r\nBob\t3\t1\r\nCarl\t1\tEve\t2\r\n").unwrap();
+        let listed: Vec<_> = pairs.iter().map(|p| (p.a.as_str(), p.b.as_str(), p.same, p.fold)).collect();
+        assert_eq!(
+            listed,
+            [
+                ("Ada/Ada_0001.jpg", "Ada/Ada_0004.jpg", true, 0),
+                ("Ada/Ada_0001.jpg", "Bob/Bob_0012.jpg", false, 0),
+                ("Bob/Bob_0003.jpg", "Bob/Bob_0001.jpg", true, 1),
+                ("Carl/Carl_0001.jpg", "Eve/Eve_0002.jpg", false, 1),
+            ]
+        );
+        assert_eq!(pairs[1].people, ["Ada", "Bob"]);
+        assert_eq!(lfw_pairs("1\nAda\t1\t4\nAda\t1\tBob\t12\n").unwrap()[1].fold, 0);
+    }
+
+    #[test]
+    fn wrong_pairs_are_named_by_line() {
+        says(lfw_pairs(""), "pairs.txt: ends early");
+        says(lfw_pairs("x"), "line 1: number of pairs \"x\"");
+        says(lfw_pairs("10 300 3"), "line 1: expected the number of pairs");
+        says(lfw_pairs("4000000000 4000000000\nA 1 2"), "ends early");
+        says(lfw_pairs("1\nA 1 2\n"), "ends early");
+        says(lfw_pairs("1\n\nA 1 B 2\nA 1 2"), "line 3: expected a pair of one person");
+        says(lfw_pairs("1\nA 1 2\nA 1 2"), "line 3: expected a pair of two people");
+        says(lfw_pairs("1\nA 1 2\nA 1 A 2"), "line 3: expected a pair of two people");
+        says(lfw_pairs("1\nA 1 2\nA 1 B 2\n\nB 1 2"), "line 5: more lines");
+        says(lfw_pairs("1\nA 0 2\nA 1 B 2"), "line 2: number of the photo \"0\"");
+        says(lfw_pairs("1\n../A 1 2\nA 1 B 2"), "line 2: \"../A\" is no name of a folder");
+        says(lfw_pairs("1\n.. 1 2\nA 1 B 2"), "line 2: \"..\" is no name of a folder");
+    }
+
+    #[test]
+    fn lfw_people_with_and_without_folds() {
+        let people = |text| parse_lfw_people(text, Path::new("people.txt"));
+        let person = |name: &str, images, fold| Person { name: name.into(), images, fold };
+        assert_eq!(
+            people("2\n1\nAda\t3\n2\nBob\t1\nEve\t2\n").unwrap(),
+            [person("Ada", 3, 0), person("Bob", 1, 1), person("Eve", 2, 1)]
+        );
+        assert_eq!(people("2\nAda\t3\nBob\t1\n").unwrap(), [person("Ada", 3, 0), person("Bob", 1, 0)]);
+        says(people("2\nAda\t3\n"), "people.txt: ends early");
+        says(people("1\nAda\n"), "line 2: number of people \"Ada\"");
+        says(people("1\nAda x\n"), "line 2: number of the photo \"x\"");
+    }
+
+    #[test]
+    fn lfw_is_found_in_both_layouts() {
+        let make = |pairs: &str, photo: &str| {
+            let root = tempfile::tempdir().unwrap();
+            for (path, text) in [(pairs, "1\nAda 1 2\nAda 1 Bob 1\n"), (photo, "x")] {
+                let path = root.path().join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            root
+        };
+        let root = make("protocols/pairsDevTest.txt", "images/Ada/Ada_0001.jpg");
+        let found = lfw(root.path(), View::Development).unwrap();
+        assert_eq!((found.images, found.pairs.len(), found.folds), (root.path().join("images"), 2, 1));
+        let error = lfw(root.path(), View::Reporting).unwrap_err().to_string();
+        assert!(error.contains("protocols/pairs.txt") && error.contains("neither"), "{error}");
+        let root = make("pairs.txt", "Ada/Ada_0001.jpg");
+        let found = lfw(root.path(), View::Reporting).unwrap();
+        assert_eq!((found.images.as_path(), found.file), (root.path(), root.path().join("pairs.txt")));
+        let root = make("pairs.txt", "elsewhere/Ada_0001.jpg");
+        let error = lfw(root.path(), View::Reporting).unwrap_err().to_string();
+        assert!(error.contains("Ada/Ada_0001.jpg is neither in") && error.contains("images"), "{error}");
+    }
+
+    fn csv_pairs(text: &str) -> Result<(Vec<Pair>, PeopleFrom)> {
+        parse_pairs_csv(text, Path::new("my.csv"))
+    }
+
+    #[test]
+    fn csv_pairs_take_people_from_folders() {
+        let text = "Same,image_b,image_a,fold\n1,a/2.jpg,./a/1.jpg,2\n\n0,\"b/1,x.jpg\",a\\1.jpg,7\nDifferent,c/1.png,a/1.jpg,2\nTRUE,d/1.png,c/1.png,2\n";
+        let (pairs, from) = csv_pairs(text).unwrap();
+        let listed: Vec<_> = pairs.iter().map(|p| (p.a.as_str(), p.b.as_str(), p.same, p.fold)).collect();
+        assert_eq!(
+            listed,
+            [
+                ("a/1.jpg", "a/2.jpg", true, 2),
+                ("a/1.jpg", "b/1,x.jpg", false, 7),
+                ("a/1.jpg", "c/1.png", false, 2),
+                ("c/1.png", "d/1.png", true, 2),
+            ]
+        );
+        assert_eq!((from, folds(&pairs)), (PeopleFrom::Folders, 2));
+        assert_eq!((&pairs[1].people, &pairs[3].people), (&["a".into(), "b".into()], &["c".into(), "c".into()]));
+    }
+
+    #[test]
+    fn people_are_told_by_pairs_where_folders_do_not() {
+        for folder in ["", "all/"] {
+            let row = |a: u32, b: u32, same: &str| format!("{folder}{a}.jpg,{folder}{b}.jpg,{same}\n");
+            let rows = [row(1, 2, "1"), row(2, 3, "same"), row(4, 3, "0")].concat();
+            let (pairs, from) = csv_pairs(&format!("image_a,image_b,same\n{rows}")).unwrap();
+            let name = |n: u32| format!("{folder}{n}.jpg");
+            assert_eq!(from, PeopleFrom::Pairs);
+            assert_eq!(pairs[1].people, [name(1), name(1)]);
+            assert_eq!(pairs[2].people, [name(4), name(1)]);
+        }
+    }
+
+    #[test]
+    fn wrong_csv_pairs_are_named_by_line_and_column() {
+        says(csv_pairs("image_a,same\n"), "my.csv: line 1: there is no column image_b");
+        says(csv_pairs("image_a,image_b,same,flod\n"), "line 1: the column \"flod\" is not known");
+        says(csv_pairs("image_a,image_b,same,same\n"), "line 1: the column \"same\" is there twice");
+        says(csv_pairs("image_a,image_b,same\n"), "has no pairs");
+        let row = |row: &str| csv_pairs(&format!("image_a,image_b,same,fold\n\n{row}\n"));
+        says(row("a/1.jpg,b/1.jpg,maybe,0"), "line 3, same \"maybe\": expected 1 or 0");
+        says(row("a/1.jpg,b/1.jpg,1,-1"), "line 3, fold \"-1\"");
+        says(row("a/1.jpg,b/1.jpg,1"), "line 3: 3 fields");
+        for path in ["", "/a/1.jpg", "../a/1.jpg", "a/../1.jpg", "a/", "c:\\1.jpg", "."] {
+            says(row(&format!("a/1.jpg,{path},1,0")), "line 3, image_b");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "[AB1230\\./ ,\t\n\"]{0,60}") {
+            let _ = lfw_pairs(&text);
+            let _ = parse_lfw_people(&text, Path::new(FILE));
+            let _ = csv_pairs(&format!("image_a,image_b,same\n{text}"));
+        }
+    }
+}

@@ -147,3 +147,97 @@ impl Curve {
         Some((area / (positives * negatives), equal.unwrap_or(1.0)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: [f64; 7] = [0.0, 1e-3, 0.01, 0.1, 0.3, 0.7, 1.0];
+
+    /// Scores with ties and gaps, and how often each was drawn.
+    fn items() -> impl Strategy<Value = Vec<(Option<f64>, bool, u8)>> {
+        let score = prop::option::weighted(0.9, (-9..9_i32).prop_map(|s| f64::from(s) / 8.0));
+        prop::collection::vec((score, any::<bool>(), 0..4_u8), 2..60)
+    }
+
+    fn curve(items: &[(Option<f64>, bool, u8)]) -> Curve {
+        Curve::new(items.iter().map(|&(score, positive, _)| (score, positive)))
+    }
+
+    fn ones(n: usize) -> Vec<f64> {
+        vec![1.0; n]
+    }
+
+    #[test]
+    fn limits_are_few_and_reach_from_none_to_all() {
+        for n in [1_usize, 2, 50, 3000, 100_000] {
+            let limits = Curve::new((0..n).map(|_| (None, false))).limits();
+            assert!(limits.len() <= POINTS && limits.is_sorted(), "{n}: {}", limits.len());
+            assert_eq!(limits[..2], [0.0, 1.0 / n as f64]);
+            assert_eq!(limits[limits.len() - 1], 1.0);
+            assert!(limits.len() > POINTS / 2 || n < 100);
+        }
+    }
+
+    #[test]
+    fn where_no_score_will_do_the_threshold_is_above_all() {
+        let curve = Curve::new([(Some(0.5), false), (Some(0.5), true), (Some(0.2), true)]);
+        let operating = curve.operating(0.5).unwrap();
+        assert_eq!((operating.threshold, operating.false_alarms), (0.5_f64.next_up(), 0.0));
+        assert_eq!(curve.operating(1.0).unwrap().threshold, 0.2);
+        assert!(Curve::new([(None, true)]).operating(0.5).is_none());
+    }
+
+    proptest! {
+        /// What the bootstrap relies on.
+        #[test]
+        fn a_weight_of_n_is_n_copies(items in items()) {
+            let weights: Vec<f64> = items.iter().map(|i| f64::from(i.2)).collect();
+            let copies: Vec<_> = items.iter().flat_map(|&i| (0..i.2).map(move |_| i)).collect();
+            let (weighted, copied) = (curve(&items), curve(&copies));
+            let one = ones(copies.len());
+            prop_assert_eq!(weighted.hits(&weights, &LIMITS), copied.hits(&one, &LIMITS));
+            prop_assert_eq!(weighted.area_and_equal_error(&weights), copied.area_and_equal_error(&one));
+        }
+
+        #[test]
+        fn only_the_order_of_scores_counts(items in items()) {
+            let bent: Vec<_> = items.iter().map(|&(s, p, w)| (s.map(|s| (3.0 * s).exp() - 7.0), p, w)).collect();
+            let one = ones(items.len());
+            prop_assert_eq!(curve(&items).hits(&one, &LIMITS), curve(&bent).hits(&one, &LIMITS));
+            prop_assert_eq!(curve(&items).area_and_equal_error(&one), curve(&bent).area_and_equal_error(&one));
+        }
+
+        #[test]
+        fn hits_grow_with_the_limit_and_are_those_of_the_threshold(items in items()) {
+            let curve = curve(&items);
+            let Some(hits) = curve.hits(&ones(items.len()), &LIMITS) else { return Ok(()) };
+            prop_assert!(hits.is_sorted());
+            for (limit, hits) in LIMITS.iter().zip(hits) {
+                let Some(operating) = curve.operating(*limit) else { return Ok(()) };
+                let share = |positive: bool| {
+                    let of: Vec<_> = items.iter().filter(|i| i.1 == positive).collect();
+                    of.iter().filter(|i| i.0.is_some_and(|s| s >= operating.threshold)).count() as f64 / of.len() as f64
+                };
+                prop_assert_eq!(share(true), hits);
+                prop_assert_eq!(share(false), operating.false_alarms);
+                prop_assert!(operating.false_alarms <= *limit);
+            }
+        }
+
+        /// Scores turned over, and so the kinds: nothing else changes.
+        #[test]
+        fn area_and_equal_error_are_symmetric(items in items()) {
+            let found: Vec<_> = items.into_iter().filter(|i| i.0.is_some()).collect();
+            let turned: Vec<_> = found.iter().map(|&(s, p, w)| (s.map(|s| -s), !p, w)).collect();
+            let figures = |items: &[_]| curve(items).area_and_equal_error(&ones(items.len()));
+            match (figures(&found), figures(&turned)) {
+                (Some(a), Some(b)) => {
+                    prop_assert!((a.0 - b.0).abs() < 1e-12 && (a.1 - b.1).abs() < 1e-12, "{:?} {:?}", a, b);
+                }
+                (a, b) => prop_assert_eq!(a, b),
+            }
+        }
+    }
+}

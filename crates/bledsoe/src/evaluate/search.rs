@@ -322,3 +322,110 @@ fn check(trials: &[Trial]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUICK: Bootstrap = Bootstrap { replicates: 50, seed: 1 };
+
+    fn known(person: u32, mate: f64, rank: usize) -> Probe {
+        Probe { person, enrolled: true, mate: Some(mate), rank: Some(rank), other: Some(0.3) }
+    }
+
+    fn stranger(person: u32, other: impl Into<Option<f64>>) -> Probe {
+        Probe { person, enrolled: false, mate: None, rank: None, other: other.into() }
+    }
+
+    const LOST: Probe = Probe { person: 7, enrolled: true, mate: None, rank: None, other: None };
+
+    fn trial(probes: impl IntoIterator<Item = Probe>) -> Trial {
+        Trial { seed: 4, probes: probes.into_iter().collect() }
+    }
+
+    #[test]
+    fn ranks_add_up_and_trials_count_alike() {
+        let first = trial([known(0, 0.9, 1), known(1, 0.4, 5), known(2, 0.1, 21), LOST, stranger(3, 0.2)]);
+        let second = trial([known(0, 0.9, 1)]);
+        let figures = closed_set(&[first, second], &QUICK).unwrap();
+        assert_eq!((figures.probes, figures.failures_to_detect), (5, 1));
+        assert_eq!((figures.rank1, figures.rank5), ((0.25 + 1.0) / 2.0, (0.5 + 1.0) / 2.0));
+        let rates: Vec<f64> = figures.cmc.iter().map(|point| point.rate).collect();
+        assert_eq!((rates.len(), rates[3], rates[4], rates[19]), (20, 0.625, 0.75, 0.75));
+        assert_eq!(figures.cmc[0].interval, figures.intervals["rank1"]);
+        assert!(figures.cmc.iter().all(|p| p.interval[0] <= p.rate && p.rate <= p.interval[1]));
+    }
+
+    /// Ten people enrolled at 0.50 to 0.95, the first not at rank 1; twenty strangers at 0.00 to 0.57.
+    fn ten_and_twenty() -> Trial {
+        let enrolled = (0..10).map(|i| known(i, 0.5 + 0.05 * f64::from(i), if i == 9 { 2 } else { 1 }));
+        trial(enrolled.chain((0..20).map(|i| stranger(10 + i, 0.03 * f64::from(i)))))
+    }
+
+    #[test]
+    fn a_threshold_lets_few_strangers_through() {
+        let figures = open_set(&[ten_and_twenty()], &QUICK).unwrap();
+        assert_eq!((figures.mated, figures.strangers, figures.failures_to_detect, figures.rank1), (10, 20, 0, 0.9));
+        // Two strangers may pass: 0.57 and 0.54; of the people, those at 0.50 and the one at rank 2 are missed.
+        assert_eq!(figures.thresholds["1e-1"], 0.54);
+        assert!((figures.fnir_at_fpir["1e-1"] - 0.2).abs() < 1e-12);
+        assert_eq!(figures.thresholds["1e-2"], 0.5 + 0.05 * 2.0);
+        assert!((figures.fnir_at_fpir["1e-2"] - 0.3).abs() < 1e-12);
+        assert!(figures.det.is_sorted_by(|a, b| a.fpir < b.fpir && a.fnir >= b.fnir));
+        assert_eq!((figures.det[0].fpir, figures.det[figures.det.len() - 1].fpir), (0.0, 1.0));
+        assert!(figures.det.iter().all(|p| p.interval[0] <= p.fnir && p.fnir <= p.interval[1]));
+        assert!(figures.intervals["1e-1"][0] < 0.2 && figures.intervals["1e-1"][1] > 0.2);
+    }
+
+    #[test]
+    fn each_trial_has_its_own_threshold() {
+        let mut shifted = ten_and_twenty();
+        for probe in &mut shifted.probes {
+            probe.mate = probe.mate.map(|score| score + 1.0);
+            probe.other = probe.other.map(|score| score + 1.0);
+        }
+        let figures = open_set(&[ten_and_twenty(), shifted], &QUICK).unwrap();
+        assert!((figures.fnir_at_fpir["1e-1"] - 0.2).abs() < 1e-12);
+        assert!((figures.thresholds["1e-1"] - 1.04).abs() < 1e-12);
+    }
+
+    #[test]
+    fn without_a_face_people_are_missed_and_strangers_pass_unnamed() {
+        let mut probes = ten_and_twenty();
+        probes.probes.extend([LOST, stranger(30, None)]);
+        let figures = open_set(&[probes], &QUICK).unwrap();
+        assert_eq!((figures.mated, figures.strangers, figures.failures_to_detect), (11, 21, 2));
+        assert!((figures.rank1 - 9.0 / 11.0).abs() < 1e-12);
+        let last = figures.det[figures.det.len() - 1];
+        assert!((last.fpir - 20.0 / 21.0).abs() < 1e-12 && (last.fnir - 2.0 / 11.0).abs() < 1e-12, "{last:?}");
+    }
+
+    #[test]
+    fn the_seed_decides_and_nothing_else() {
+        let trials = [ten_and_twenty(), ten_and_twenty()];
+        let on = |threads, seed| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let bootstrap = Bootstrap { replicates: 40, seed };
+            pool.install(|| (open_set(&trials, &bootstrap).unwrap(), closed_set(&trials, &bootstrap).unwrap()))
+        };
+        assert_eq!(on(1, 0), on(3, 0));
+        assert_ne!(on(1, 0).0.det, on(1, 1).0.det);
+    }
+
+    #[test]
+    fn what_cannot_be_scored_says_why() {
+        let says = |trials: &[Trial], what: &str| {
+            let error = open_set(trials, &QUICK).unwrap_err();
+            assert!(matches!(error, Error::Invalid(_)) && error.to_string().contains(what), "{error}");
+        };
+        says(&[], "at least one trial");
+        says(&[trial([known(0, 0.5, 1)])], "seed 4 has no strangers");
+        says(&[trial([stranger(0, 0.5)])], "no probe of a person enrolled");
+        says(&[trial([known(0, f64::NAN, 1), stranger(1, 0.5)])], "probe 1: a similarity is no finite number");
+        says(&[trial([known(0, 0.5, 0), stranger(1, 0.5)])], "ranks count from 1");
+        says(&[trial([Probe { rank: None, ..known(0, 0.5, 1) }])], "come together");
+        says(&[trial([known(0, 0.5, 1), Probe { enrolled: false, ..known(1, 0.5, 1) }])], "probe 2: a stranger has");
+        says(&[trial([LOST, stranger(1, None)])], "no score");
+        assert!(closed_set(&[trial([stranger(0, 0.5)])], &QUICK).is_err());
+    }
+}

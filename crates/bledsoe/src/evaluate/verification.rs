@@ -184,10 +184,7 @@ pub fn verification(pairs: &[Comparison], bootstrap: &Bootstrap) -> Result<Verif
     let all = figures(&ones).ok_or_else(no_score)?;
     let people = People::new(pairs.iter().flat_map(|pair| pair.people));
     let members: Vec<[usize; 2]> = pairs.iter().map(|pair| pair.people.map(|p| people.index(p))).collect();
-    let intervals = bootstrap.intervals(people.len(), &all, |drawn| {
-        let weigh = |&[a, b]: &[usize; 2]| if a == b { drawn[a] } else { drawn[a] * drawn[b] };
-        figures(&members.iter().map(weigh).collect::<Vec<f64>>())
-    });
+    let intervals = bootstrap.pair_intervals(people.len(), &members, &all, figures);
 
     let keys = || FALSE_ACCEPT_RATES.iter().rev().map(|&(key, _)| key.to_owned());
     let (at_rates, at_points) = (3, 3 + rates.len());
@@ -373,4 +370,194 @@ fn deal_pairs(pairs: &[Comparison]) -> Vec<u32> {
         folds[pair] = (turn % FOLDS) as u32;
     }
     folds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const QUICK: Bootstrap = Bootstrap { replicates: 50, seed: 1 };
+
+    fn pair(score: impl Into<Option<f64>>, same: bool, fold: u32, people: [u32; 2]) -> Comparison {
+        Comparison { score: score.into(), same, fold, people }
+    }
+
+    /// `n` pairs of each kind in ten folds; nobody is in two.
+    fn made(n: u32, score: impl Fn(u32, bool) -> f64) -> Vec<Comparison> {
+        let pairs = |i: u32| {
+            [pair(score(i, true), true, i % 10, [2 * i; 2]), pair(score(i, false), false, i % 10, [2 * i, 2 * i + 1])]
+        };
+        (0..n).flat_map(pairs).collect()
+    }
+
+    #[test]
+    fn separated_scores_are_perfect() {
+        let pairs = made(100, |i, same| f64::from(i % 7) / 100.0 + if same { 0.6 } else { 0.1 });
+        let figures = verification(&pairs, &QUICK).unwrap();
+        assert_eq!((figures.pairs, figures.same, figures.different), (200, 100, 100));
+        assert_eq!((figures.accuracy_mean, figures.accuracy_stderr), (1.0, 0.0));
+        assert_eq!((figures.auc, figures.eer, figures.tar_at_far["1e-4"]), (1.0, 0.0, 1.0));
+        assert_eq!(figures.intervals.accuracy_mean, [1.0; 2]);
+        assert_eq!(figures.thresholds["1e-3"], 0.6);
+        assert!(figures.folds.iter().all(|fold| (fold.threshold - 0.38).abs() < 1e-12), "{:?}", figures.folds);
+    }
+
+    #[test]
+    fn scores_at_random_are_chance() {
+        let random = std::cell::RefCell::new(fastrand::Rng::with_seed(5));
+        let figures = verification(&made(2000, |_, _| random.borrow_mut().f64()), &QUICK).unwrap();
+        assert!(
+            (figures.auc - 0.5).abs() < 0.03 && (figures.eer - 0.5).abs() < 0.03,
+            "{} {}",
+            figures.auc,
+            figures.eer
+        );
+        assert!((figures.accuracy_mean - 0.5).abs() < 0.03, "{}", figures.accuracy_mean);
+        assert!((figures.tar_at_far["1e-1"] - 0.1).abs() < 0.03, "{:?}", figures.tar_at_far);
+        let [low, high] = figures.intervals.auc;
+        assert!(low < figures.auc && figures.auc < high && high - low < 0.1, "{low} {high}");
+    }
+
+    #[test]
+    fn one_score_for_all_is_chance_by_ties() {
+        let figures = verification(&made(30, |_, _| 0.5), &QUICK).unwrap();
+        assert_eq!((figures.auc, figures.eer, figures.tar_at_far["1e-1"]), (0.5, 0.5, 0.0));
+        assert_eq!(figures.accuracy_mean, 0.5);
+    }
+
+    #[test]
+    fn pairs_without_a_face_are_errors_and_never_accepted() {
+        let mut pairs = made(100, |_, same| if same { 0.9 } else { 0.1 });
+        // The first of one person, the second of two.
+        (pairs[0].score, pairs[21].score) = (None, None);
+        let figures = verification(&pairs, &QUICK).unwrap();
+        assert_eq!(figures.failures_to_detect, 2);
+        assert_eq!((figures.folds[0].accuracy, figures.folds[1].accuracy), (0.9, 1.0));
+        assert_eq!(figures.tar_at_far["1e-3"], 0.99);
+        let last = figures.roc[figures.roc.len() - 1];
+        assert_eq!((last.far, last.tar), (0.99, 0.99));
+    }
+
+    #[test]
+    fn folds_are_dealt_where_there_are_none() {
+        let alone = |mut pairs: Vec<Comparison>| {
+            pairs.iter_mut().for_each(|pair| pair.fold = 3);
+            verification(&pairs, &QUICK).unwrap()
+        };
+        let separated = |_, same| if same { 0.9 } else { 0.1 };
+        let figures = alone(made(100, separated));
+        assert_eq!((figures.folds_from, figures.folds.len(), figures.accuracy_mean), (FoldsFrom::People, 10, 1.0));
+        // All know person 0.
+        let mut linked = made(100, separated);
+        linked.iter_mut().for_each(|pair| pair.people[1] = if pair.same { pair.people[1] } else { 0 });
+        let figures = alone(linked);
+        assert_eq!((figures.folds_from, figures.folds.len(), figures.accuracy_mean), (FoldsFrom::Pairs, 10, 1.0));
+        let figures = alone(vec![pair(0.9, true, 0, [0, 0]), pair(0.1, false, 0, [0, 1])]);
+        assert_eq!(figures.folds.len(), 2);
+    }
+
+    #[test]
+    fn nobody_is_in_two_folds_dealt_by_people() {
+        let pairs: Vec<Comparison> = (0..300_u32)
+            .map(|i| pair(0.5, i % 2 == 0, 0, [i / 5, if i % 2 == 0 { i / 5 } else { i / 5 / 2 * 2 }]))
+            .collect();
+        let folds = deal_people(&pairs).unwrap();
+        let mut of_person = BTreeMap::new();
+        for (pair, fold) in pairs.iter().zip(folds) {
+            for person in pair.people {
+                assert_eq!(*of_person.entry(person).or_insert(fold), fold, "person {person}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_equal_thresholds_the_middle_of_the_widest_gap_is_taken() {
+        let score = |i: usize, same| [[0.1, 0.3, 0.31], [0.4, 0.8, 0.9]][usize::from(same)][i];
+        let mut pairs = Vec::new();
+        for fold in 0..2 {
+            for i in 0..3 {
+                pairs.push(pair(score(i, true), true, fold, [fold; 2]));
+                pairs.push(pair(score(i, false), false, fold, [fold, 9]));
+            }
+        }
+        assert!((verification(&pairs, &QUICK).unwrap().folds[0].threshold - 0.355).abs() < 1e-12);
+        // One of two people at 0.5: refusing it costs one at 0.4. Between 0.5 and 0.8 the gap is wider.
+        pairs.iter_mut().filter(|pair| pair.score == Some(0.31)).for_each(|pair| pair.score = Some(0.5));
+        assert!((verification(&pairs, &QUICK).unwrap().folds[0].threshold - 0.65).abs() < 1e-12);
+        assert_eq!(middle(1.0, 1.0_f64.next_up()), 1.0_f64.next_up());
+    }
+
+    #[test]
+    fn what_cannot_be_scored_says_why() {
+        let says = |pairs: &[Comparison], what: &str| {
+            let error = verification(pairs, &QUICK).unwrap_err();
+            assert!(matches!(error, Error::Invalid(_)) && error.to_string().contains(what), "{error}");
+        };
+        says(&[], "there are 0 and 0");
+        says(&[pair(0.5, true, 0, [0, 0])], "there are 1 and 0");
+        let with = |score: Option<f64>| vec![pair(score, true, 0, [0, 0]), pair(0.1, false, 1, [0, 1])];
+        says(&with(Some(f64::NAN)), "pair 1: the score NaN");
+        says(&with(Some(f64::INFINITY)), "pair 1: the score inf");
+        says(&with(None), "fold 1: no pair of the other folds");
+    }
+
+    #[test]
+    fn the_seed_decides_and_nothing_else() {
+        let random = std::cell::RefCell::new(fastrand::Rng::with_seed(5));
+        let pairs = made(200, |_, same| random.borrow_mut().f64() + if same { 0.5 } else { 0.0 });
+        let on = |threads, seed| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| verification(&pairs, &Bootstrap { replicates: 40, seed }).unwrap())
+        };
+        assert_eq!(on(1, 0), on(3, 0));
+        assert_ne!(on(1, 0).intervals, on(1, 1).intervals);
+    }
+
+    proptest! {
+        /// What the bootstrap relies on.
+        #[test]
+        fn a_weight_of_n_is_n_copies_in_folds(
+            items in prop::collection::vec((prop::option::weighted(0.9, 0..12_u8), any::<bool>(), 0..3_u32, 0..3_u8), 4..60),
+        ) {
+            let all = |weigh: &dyn Fn(u8) -> u8| -> Vec<Comparison> {
+                let one = |&(score, same, fold, weight): &(Option<u8>, bool, u32, u8)| {
+                    (0..weigh(weight)).map(move |_| pair(score.map(f64::from), same, fold, [0, 1]))
+                };
+                items.iter().flat_map(one).collect()
+            };
+            let (single, copies) = (all(&|_| 1), all(&|weight| weight));
+            let numbers = |pairs: &[Comparison]| pairs.iter().map(|pair| pair.fold).collect::<BTreeSet<u32>>();
+            prop_assume!(numbers(&single).len() == 3 && numbers(&copies).len() == 3);
+            let weights: Vec<f64> = items.iter().map(|item| f64::from(item.3)).collect();
+            prop_assert_eq!(
+                Folds::of(&single).0.figures(&weights),
+                Folds::of(&copies).0.figures(&vec![1.0; copies.len()])
+            );
+        }
+
+        #[test]
+        fn figures_lie_in_their_intervals_and_in_0_to_1(
+            scores in prop::collection::vec((prop::option::weighted(0.9, -1.0..1.0_f64), any::<bool>(), 0..6_u32, 0..6_u32), 20..80),
+            folds in 2..4_u32,
+        ) {
+            let pairs: Vec<Comparison> = (0..)
+                .zip(&scores)
+                .map(|(i, &(score, same, a, b))| pair(score, same, i % folds, [a, if same { a } else { b }]))
+                .collect();
+            let Ok(figures) = verification(&pairs, &QUICK) else { return Ok(()) };
+            let intervals = &figures.intervals;
+            let mut all = vec![
+                (figures.accuracy_mean, intervals.accuracy_mean),
+                (figures.auc, intervals.auc),
+                (figures.eer, intervals.eer),
+            ];
+            all.extend(figures.tar_at_far.iter().map(|(key, &tar)| (tar, intervals.tar_at_far[key])));
+            all.extend(figures.roc.iter().map(|point| (point.tar, point.interval)));
+            for (figure, [low, high]) in all {
+                prop_assert!(0.0 <= low && low <= figure && figure <= high && high <= 1.0, "{} in {} {}", figure, low, high);
+            }
+            prop_assert!(figures.roc.is_sorted_by(|a, b| a.far < b.far && a.tar <= b.tar));
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod align;
 mod hog;
 mod landmarks;
+mod metrics;
 mod mmod;
 mod networks;
 mod resnet;
