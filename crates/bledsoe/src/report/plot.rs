@@ -69,10 +69,9 @@ impl Axis {
         Self { name: name.into(), unit, log: false, range, ticks }
     }
 
-    /// A logarithmic axis over all finite positive `values`, to the next 1, 2 or 5.
+    /// A logarithmic axis over all positive `values`, to the next 1, 2 or 5. Only rates may lie below 1.
     pub(super) fn log(name: &str, unit: Unit, values: impl IntoIterator<Item = f64>) -> Self {
-        let least = if unit == Unit::Rate { SMALLEST_RATE } else { f64::MIN_POSITIVE };
-        let most = if unit == Unit::Rate { 1.0 } else { f64::MAX };
+        let [least, most] = if unit == Unit::Rate { [SMALLEST_RATE, 1.0] } else { [1.0, 1e9] };
         let positive = values.into_iter().filter(|v| *v > 0.0).map(|v| v.clamp(least, most));
         let [low, high] = span(positive).unwrap_or(match unit {
             Unit::Rate => [1e-4, 1.0],
@@ -451,4 +450,145 @@ fn path(points: impl Iterator<Item = (f64, f64)>) -> String {
         let _ = write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { 'M' } else { 'L' });
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn near(a: &[f64], b: &[f64]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-9 * b.abs().max(1.0))
+    }
+
+    fn point(x: f64, y: f64) -> Point {
+        Point { x, y, interval: [y, y] }
+    }
+
+    fn series(name: &str, points: Vec<Point>) -> Series {
+        Series { name: name.into(), points }
+    }
+
+    #[test]
+    fn ticks_are_round_and_enclose_the_values() {
+        let axis = Axis::linear("", Unit::Rate, [0.972, 0.999]);
+        assert!(near(&axis.ticks, &[0.97, 0.98, 0.99, 1.0]), "{:?}", axis.ticks);
+        assert_eq!(axis.label(axis.ticks[1]), "98\u{a0}%");
+        let axis = Axis::linear("", Unit::Score, [-0.21, 0.93]);
+        assert!(near(&axis.ticks, &[-0.5, 0.0, 0.5, 1.0]), "{:?}", axis.ticks);
+        assert_eq!(axis.label(axis.ticks[0]), "−0.5");
+        let axis = Axis::log("", Unit::Rate, [3.3e-4, 0.0, 1.0]);
+        assert!(near(&axis.range, &[2e-4, 1.0]) && near(&axis.ticks, &[1e-3, 1e-2, 1e-1, 1.0]), "{axis:?}");
+        assert_eq!(axis.label(axis.ticks[0]), "0.1\u{a0}%");
+        let axis = Axis::log("", Unit::Rank, [1.0, 40.0]);
+        assert!(near(&axis.ticks, &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0]), "{:?}", axis.ticks);
+    }
+
+    #[test]
+    fn a_rate_does_not_leave_0_to_1() {
+        for values in [vec![1.0], vec![0.0], vec![0.0, 1.0], vec![0.999_999, 1.0]] {
+            let axis = Axis::linear("", Unit::Rate, values.clone());
+            assert!(axis.range[0] >= 0.0 && axis.range[1] <= 1.0 + 1e-12, "{values:?} {axis:?}");
+            assert!(axis.range[0] < axis.range[1], "{values:?} {axis:?}");
+        }
+    }
+
+    #[test]
+    fn a_point_lands_where_it_must() {
+        let x = Axis::log("", Unit::Rate, [1e-4, 1.0]);
+        let y = Axis::linear("", Unit::Rate, [0.0, 1.0]);
+        let curve = series("", vec![point(0.0, 0.125), point(1e-4, 0.25), point(1e-2, 0.5), point(1.0, 1.0)]);
+        let svg = curves("", &x, &y, &[curve], &[]);
+        // The plot is from 62 to 462 across and from 280 up to 26; 1e-2 is half way from 1e-4 to 1. A rate of 0 is not on
+        // the axis; it gives way to the next point at the edge.
+        assert!(svg.contains("<path class=\"line s0\" d=\"M62.0 216.5L262.0 153.0L462.0 26.0\"/>"), "{svg}");
+    }
+
+    #[test]
+    fn a_curve_beyond_the_axis_begins_at_its_edge() {
+        let x = Axis::log("", Unit::Rate, [1e-2, 1.0]);
+        let points = visible(&[point(0.0, 0.1), point(1e-3, 0.2), point(0.1, 0.3), point(f64::NAN, 0.4)], &x);
+        let at: Vec<_> = points.iter().map(|p| (p.x, p.y)).collect();
+        assert_eq!(at, [(1e-3, 0.2), (0.1, 0.3)]);
+    }
+
+    #[test]
+    fn names_of_curves_that_end_together_do_not_overlap() {
+        let x = Axis::linear("", Unit::Score, [0.0, 1.0]);
+        let all: Vec<_> = ["a<b", "c", "d"].map(|name| series(name, vec![point(0.0, 0.0), point(1.0, 1.0)])).into();
+        let svg = curves("", &x, &x, &all, &[]);
+        let heights: Vec<f64> = svg
+            .split("class=\"name ")
+            .skip(1)
+            .map(|text| text.split("y=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(heights.len(), 3);
+        assert!(heights.windows(2).all(|pair| pair[1] - pair[0] >= LINE - 0.1), "{heights:?}");
+        assert!(svg.contains("a&lt;b") && !svg.contains("a<b"));
+    }
+
+    #[test]
+    fn a_histogram_shows_shares_and_the_threshold() {
+        let (same, different) = ([0.8, 0.9, f64::NAN], [0.0, 0.1, 0.1, 0.2]);
+        let kinds = [Distribution { name: "same", scores: &same }, Distribution { name: "other", scores: &different }];
+        let svg = histogram("", "similarity", kinds, 0.5);
+        assert!(svg.contains("M262.0 22.0L262.0 280.0"), "half way from 0 to 1: {svg}");
+        assert!(svg.contains("threshold 0.5<"));
+        assert_eq!(shares(&same, [0.0, 1.0]).iter().filter(|s| **s == 0.5).count(), 2);
+        let other = shares(&different, [0.0, 1.0]);
+        assert_eq!((other[0], other[4], other[9]), (0.25, 0.5, 0.25));
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_nothing() {
+        let axis = Axis::linear("", Unit::Rate, []);
+        assert!(curves("", &axis, &axis, &[], &[]).contains("nothing to show"));
+        let none = Distribution { name: "none", scores: &[f64::NAN] };
+        assert!(histogram("", "", [none, none], f64::NAN).contains("nothing to show"));
+    }
+
+    /// All numbers in attributes that are coordinates.
+    fn coordinates(svg: &str) -> Vec<f64> {
+        let attributes = [" d=\"", " x=\"", " y=\"", " cx=\"", " cy=\""];
+        attributes
+            .iter()
+            .flat_map(|attribute| svg.split(attribute).skip(1))
+            .flat_map(|rest| rest.split('"').next().unwrap().split([' ', 'M', 'L', 'Z']))
+            .filter(|number| !number.is_empty())
+            .map(|number| number.parse().unwrap())
+            .collect()
+    }
+
+    fn number() -> impl Strategy<Value = f64> {
+        prop_oneof![6 => -2.0..2.0f64, 3 => 0.0..1.0f64, 1 => proptest::num::f64::ANY, 1 => Just(0.0), 1 => Just(1.0)]
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers_give_a_drawing_inside_its_frame(
+            numbers in proptest::collection::vec([number(), number(), number(), number()], 0..12),
+            more in 0..3usize,
+            threshold in number(),
+            log in any::<bool>(),
+            unit in prop_oneof![Just(Unit::Rate), Just(Unit::Rank), Just(Unit::Score)],
+        ) {
+            let points: Vec<_> = numbers.iter().map(|n| Point { x: n[0], y: n[1], interval: [n[2], n[3]] }).collect();
+            let axis = |values: Vec<f64>| if log { Axis::log("", unit, values) } else { Axis::linear("", unit, values) };
+            let x = axis(points.iter().map(|p| p.x).collect());
+            let y = axis(points.iter().map(|p| p.y).collect());
+            prop_assert!(x.ticks.len() <= 25 && y.ticks.len() <= 25, "{x:?} {y:?}");
+            let all: Vec<_> = (0..=more).map(|i| series(&"name".repeat(i), points.clone())).collect();
+            let marks = [Mark { x: threshold, y: threshold, label: "here".into() }];
+            let scores: Vec<f64> = numbers.iter().flatten().copied().collect();
+            let (a, b) = scores.split_at(scores.len() / 2);
+            let kinds = [Distribution { name: "a", scores: a }, Distribution { name: "b", scores: b }];
+            for svg in [curves("", &x, &y, &all, &marks), histogram("", "x", kinds, threshold)] {
+                prop_assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+                for n in coordinates(&svg) {
+                    prop_assert!((-1.0..=WIDTH + 1.0).contains(&n), "{n} in {svg}");
+                }
+            }
+        }
+    }
 }

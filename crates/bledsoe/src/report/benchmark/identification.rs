@@ -201,3 +201,72 @@ fn closed_table(closed: &[(String, ClosedSet)]) -> String {
             }),
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample, *};
+
+    #[test]
+    fn every_part_is_on_the_page_and_nothing_from_outside() {
+        let page = sample::identification();
+        let html = html(&page).unwrap();
+        for part in [
+            "Misses",
+            "First place",
+            "Rank 1",
+            "open set",
+            "closed set",
+            "Worst false alarms",
+            "Worst misses",
+            "No face found",
+            "To repeat it",
+            "SHA-256",
+            "<details><summary>Settings",
+            "5 photos",
+            "Joe_Biden was nearer",
+        ] {
+            assert!(html.contains(part), "{part}");
+        }
+        assert_eq!(html.matches("<svg class=\"plot\"").count(), 2);
+        assert_eq!(
+            html.matches("<path class=\"line s3\" d=\"M").count(),
+            4,
+            "the fourth curve of both plots and legends"
+        );
+        let fnir = page.open[1].1.fnir_at_fpir["1e-2"];
+        assert!(html.contains(&percent(fnir)) && html.contains(&percents(page.open[1].1.intervals["1e-2"])));
+        assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("<script"));
+        assert!(!sample::readable(&html).contains("NaN"));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_left_out() {
+        let mut page = sample::identification();
+        page.open.clear();
+        page.false_alarms.clear();
+        let closed = sample::readable(&html(&page).unwrap());
+        assert!(closed.contains("closed set") && !closed.contains("open set") && !closed.contains("DET"));
+        assert!(!closed.contains("Worst false alarms"));
+        page.closed.clear();
+        let nothing = html(&page).unwrap();
+        assert!(!nothing.contains("<svg") && nothing.contains("To repeat it"));
+    }
+
+    #[test]
+    fn a_search_without_probes_still_has_a_page() {
+        let mut page = sample::identification();
+        for (_, open) in &mut page.open {
+            open.det.clear();
+            open.fnir_at_fpir.values_mut().for_each(|v| *v = f64::NAN);
+            open.rank1 = f64::NAN;
+        }
+        for (_, closed) in &mut page.closed {
+            closed.cmc.truncate(1);
+            closed.rank1 = f64::NAN;
+        }
+        let html = html(&page).unwrap();
+        let text = sample::readable(&html);
+        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+        assert!(html.contains("nothing to show"));
+    }
+}

@@ -4,6 +4,8 @@
 //! [`verification::write`] and [`identification::write`].
 
 pub mod identification;
+#[cfg(test)]
+mod sample;
 pub mod verification;
 
 use super::page::{escape, settings, similarity, table, thumbnail_url};
@@ -171,4 +173,25 @@ fn rates<'a>(keys: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
     keys.sort_by(|a, b| value(b).total_cmp(&value(a)).then(a.cmp(b)));
     keys.dedup();
     keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_written_as_per_cent_and_sorted() {
+        assert_eq!(["1e-1", "1e-4", "1", "a<b"].map(rate), ["10\u{a0}%", "0.01\u{a0}%", "100\u{a0}%", "a&lt;b"]);
+        let keys = ["1e-3", "1e-1", "1e-2", "1e-1"].map(String::from);
+        assert_eq!(rates(keys.iter()), ["1e-1", "1e-2", "1e-3"]);
+    }
+
+    #[test]
+    fn long_lists_of_failures_are_folded() {
+        let failed = |n| vec![Failure { path: "<a>.jpg".into(), reason: "no face".into() }; n];
+        assert_eq!(failures(&[]), "");
+        let short = failures(&failed(2));
+        assert!(short.contains("&lt;a&gt;.jpg") && !short.contains("<details>"));
+        assert!(failures(&failed(40)).contains("<details><summary>40 photos"));
+    }
 }

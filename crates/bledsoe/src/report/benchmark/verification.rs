@@ -255,3 +255,119 @@ fn folds(result: &Verification) -> String {
         }),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{super::sample, *};
+    use crate::evaluate::verification::Intervals;
+
+    fn none() -> Verification {
+        let empty = [f64::NAN; 2];
+        Verification {
+            pairs: 0,
+            same: 0,
+            different: 0,
+            failures_to_detect: 0,
+            accuracy_mean: f64::NAN,
+            accuracy_stderr: f64::NAN,
+            auc: f64::NAN,
+            eer: f64::NAN,
+            tar_at_far: BTreeMap::new(),
+            thresholds: BTreeMap::new(),
+            intervals: Intervals { accuracy_mean: empty, auc: empty, eer: empty, tar_at_far: BTreeMap::new() },
+            folds: Vec::new(),
+            roc: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_part_is_on_the_page_and_nothing_from_outside() {
+        let page = sample::verification();
+        let html = html(&page).unwrap();
+        for part in [
+            "Accuracy",
+            "True accept rate",
+            "Equal error rate",
+            "Area under the ROC",
+            "Failures to detect",
+            "Which threshold?",
+            "Worst false matches",
+            "Worst false non-matches",
+            "No face found",
+            "By gender",
+            "By age",
+            "worst gap",
+            "Folds",
+            "To repeat it",
+            "SHA-256",
+            "<details><summary>Settings",
+        ] {
+            assert!(html.contains(part), "{part}");
+        }
+        assert_eq!(html.matches("<svg class=\"plot\"").count(), 2);
+        let pictures = 2 * (page.false_matches.len() + page.false_non_matches.len());
+        assert_eq!(html.matches("src=\"data:image/jpeg;base64,").count(), pictures);
+        assert!(html.contains(&percent(page.result.accuracy_mean)));
+        assert!(html.contains(&percents(page.result.intervals.tar_at_far["1e-3"])));
+        assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("<script"));
+        assert!(!sample::readable(&html).contains("NaN"));
+    }
+
+    #[test]
+    fn names_from_files_are_text() {
+        let mut page = sample::verification();
+        page.about.title = "<i>1".into();
+        page.about.command = "bledsoe <i>2".into();
+        page.false_matches[0].left.caption = "\"><i>3".into();
+        page.false_matches[0].note = "<i>4".into();
+        page.groupings[0].label = "<i>5".into();
+        page.groupings[0].groups[0].0 = "<i>6".into();
+        page.threshold_origin = "<i>7".into();
+        page.about.models[0].id = "<i>8".into();
+        page.about.settings = serde_json::json!({ "a": "<i>9" });
+        let html = html(&page).unwrap();
+        assert!(!html.contains("<i>"));
+        for i in 1..=9 {
+            assert!(html.contains(&format!("&lt;i&gt;{i}")), "{i}");
+        }
+    }
+
+    #[test]
+    fn a_benchmark_without_pairs_still_has_a_page() {
+        let mut page = sample::verification();
+        page.result = none();
+        page.same_scores.clear();
+        page.different_scores.clear();
+        page.threshold = f64::NAN;
+        page.false_matches.clear();
+        page.failures.clear();
+        page.groupings = vec![Grouping { label: "age".into(), groups: vec![("all".into(), none())] }];
+        let html = html(&page).unwrap();
+        let text = sample::readable(&html);
+        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+        assert!(!html.contains("Worst false matches") && !html.contains("Folds"));
+        assert_eq!(html.matches("nothing to show").count(), 2);
+    }
+
+    #[test]
+    fn the_worst_group_and_the_widest_gap_stand_out() {
+        let group = |accuracy, eer| Verification { accuracy_mean: accuracy, eer, ..none() };
+        let grouping = Grouping {
+            label: "age".into(),
+            groups: vec![("young".into(), group(0.9, 0.02)), ("old".into(), group(0.98, 0.03))],
+        };
+        let html = groups(&grouping);
+        let row = |name: &str| html.split("<tr>").find(|row| row.contains(name)).unwrap();
+        assert!(row("young").contains("<b class=\"worst\">90.00") && !row("young").contains("<b class=\"worst\">2.00"));
+        assert!(row("old").contains("<b class=\"worst\">3.00") && !row("old").contains("<b class=\"worst\">98.00"));
+        assert!(row("worst gap").contains("<b class=\"worst\">8.00</b>") && row("worst gap").contains("<td>1.00</td>"));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = write(Path::new("/no/such/folder/report.html"), &sample::verification()).unwrap_err();
+        assert!(error.to_string().contains("/no/such/folder"));
+    }
+}
