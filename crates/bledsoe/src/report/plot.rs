@@ -19,7 +19,7 @@ const RIGHT: f64 = 18.0;
 /// Space for the names of series at the right edge, at most.
 const NAMES: f64 = 130.0;
 /// About the width of a character, and the height of a line.
-const CHARACTER: f64 = 7.4;
+const CHARACTER: f64 = 8.0;
 const LINE: f64 = 17.0;
 /// Classes `s0` … of the style sheet.
 const STYLES: usize = 6;
@@ -325,18 +325,20 @@ pub(super) fn histogram(title: &str, name: &str, kinds: [Distribution; 2], thres
     let width = (area.right - area.left) / BINS as f64;
     let mut peaks = Vec::new();
     for (i, shares) in shares.iter().enumerate() {
-        let steps = shares.iter().enumerate().flat_map(|(bin, share)| {
-            let (left, y) = (area.left + bin as f64 * width, area.y(&y, *share));
-            [(left, y), (left + width, y)]
+        let filled = |bin: &usize| shares.get(*bin).is_some_and(|share| *share > 0.0);
+        let (Some(first), Some(last)) = ((0..BINS).find(filled), (0..BINS).rfind(filled)) else { continue };
+        let at = |bin: usize| area.left + bin as f64 * width;
+        let steps = shares.iter().enumerate().take(last + 1).skip(first).flat_map(|(bin, share)| {
+            let y = area.y(&y, *share);
+            [(at(bin), y), (at(bin + 1), y)]
         });
-        let outline: Vec<_> =
-            [(area.left, area.bottom)].into_iter().chain(steps).chain([(area.right, area.bottom)]).collect();
+        let ends = [first, last + 1].map(|bin| (at(bin), area.bottom));
+        let outline: Vec<_> = [ends[0]].into_iter().chain(steps).chain([ends[1]]).collect();
         let outline = path(outline.into_iter());
         let _ =
             writeln!(svg, "<path class=\"area s{i}\" d=\"{outline}Z\"/><path class=\"line s{i}\" d=\"{outline}\"/>");
-        let peak = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).filter(|(_, share)| **share > 0.0);
-        if let Some((bin, share)) = peak {
-            peaks.push((i, area.left + (bin as f64 + 0.5) * width, area.y(&y, *share) - 6.0));
+        if let Some((bin, share)) = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)) {
+            peaks.push((i, at(bin) + 0.5 * width, area.y(&y, *share) - 6.0));
         }
     }
     if let [first, second] = peaks.as_mut_slice() {

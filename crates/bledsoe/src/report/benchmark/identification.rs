@@ -7,7 +7,7 @@ use crate::{
     Result,
     evaluate::search::{ClosedSet, OpenSet},
     report::{
-        page::{self, count, escape, percent, percents, similarity, table},
+        page::{self, count, escape, estimate, percent, percents, similarity, table},
         plot::{Axis, Point, Series, Unit, curves, legend},
     },
 };
@@ -165,41 +165,42 @@ fn cmc(closed: &[(String, ClosedSet)]) -> String {
 }
 
 fn open_table(open: &[(String, OpenSet)]) -> String {
-    let mut rows = Vec::new();
-    for (name, result) in open {
-        for (i, key) in rates(result.fnir_at_fpir.keys()).into_iter().enumerate() {
-            let cell = |text: Option<String>| text.unwrap_or_else(|| "–".into());
-            rows.push(vec![
-                if i == 0 { escape(name) } else { String::new() },
-                rate(key),
-                cell(result.fnir_at_fpir.get(key).map(|fnir| percent(*fnir))),
-                cell(result.intervals.get(key).map(|interval| percents(*interval))),
-                cell(result.thresholds.get(key).map(|threshold| similarity(*threshold))),
-            ]);
-        }
-    }
-    String::from("<h2>Strangers among the probes (open set)</h2>\n")
-        + &table(&["enrolled", "FPIR", "FNIR", "95\u{a0}% interval", "threshold"], rows)
+    let keys = rates(open.iter().flat_map(|(_, result)| result.fnir_at_fpir.keys()));
+    let titles: Vec<String> = keys.iter().map(|key| format!("FNIR at FPIR {}", rate(key))).collect();
+    let head: Vec<&str> = ["enrolled"].into_iter().chain(titles.iter().map(String::as_str)).chain(["rank 1"]).collect();
+    let rows = open.iter().map(|(name, result)| {
+        let at = |key: &&str| {
+            let threshold = result.thresholds.get(*key).map_or(f64::NAN, |threshold| *threshold);
+            estimate(result.fnir_at_fpir.get(*key).copied(), result.intervals.get(*key).copied())
+                + &format!("<small>threshold {}</small>", similarity(threshold))
+        };
+        let mut row = vec![escape(name)];
+        row.extend(keys.iter().map(at));
+        row.push(estimate(Some(result.rank1), Some(result.rank1_interval)));
+        row
+    });
+    format!(
+        "<h2>Strangers among the probes (open set)</h2>\n<p class=\"quiet\">FNIR is the share of people enrolled who are \
+         missed; FPIR is the share of strangers taken for somebody, which the threshold decides.</p>\n{}",
+        table("figures", &head, rows)
+    )
 }
 
 fn closed_table(closed: &[(String, ClosedSet)]) -> String {
-    let interval =
-        |result: &ClosedSet, key: &str| result.intervals.get(key).map_or_else(|| "–".into(), |i| percents(*i));
-    String::from("<h2>Everybody is enrolled (closed set)</h2>\n")
-        + &table(
-            &["enrolled", "rank 1", "95\u{a0}% interval", "rank 5", "95\u{a0}% interval", "probes", "no face"],
-            closed.iter().map(|(name, result)| {
-                vec![
-                    escape(name),
-                    percent(result.rank1),
-                    interval(result, "rank1"),
-                    percent(result.rank5),
-                    interval(result, "rank5"),
-                    count(result.probes),
-                    count(result.failures_to_detect),
-                ]
-            }),
-        )
+    let rows = closed.iter().map(|(name, result)| {
+        vec![
+            escape(name),
+            estimate(Some(result.rank1), result.intervals.get("rank1").copied()),
+            estimate(Some(result.rank5), result.intervals.get("rank5").copied()),
+            count(result.probes),
+            count(result.failures_to_detect),
+        ]
+    });
+    format!(
+        "<h2>Everybody is enrolled (closed set)</h2>\n<p class=\"quiet\">Rank 1 is the share of photos whose own person is the \
+         most similar one; rank 5, among the five most similar. A photo without a face found counts as an error.</p>\n{}",
+        table("figures", &["enrolled", "rank 1", "rank 5", "photos", "no face"], rows)
+    )
 }
 
 #[cfg(test)]

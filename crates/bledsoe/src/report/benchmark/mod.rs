@@ -111,7 +111,7 @@ fn pairs(heading: &str, explanation: &str, pairs: &[PicturePair]) -> Result<Stri
             );
         }
         html += &format!(
-            "<p><b>{}</b> <span class=\"note\">{}</span></p></article>\n",
+            "<p>similarity <b>{}</b> <span class=\"note\">{}</span></p></article>\n",
             similarity(pair.score),
             escape(&pair.note)
         );
@@ -125,10 +125,10 @@ fn failures(failures: &[Failure]) -> String {
         return String::new();
     }
     let list = table(
+        "words",
         &["photo", "reason"],
         failures.iter().map(|failure| vec![escape(&failure.path), escape(&failure.reason)]),
     );
-    let list = list.replacen("<table>", "<table class=\"words\">", 1);
     let html = "<h2>No face found</h2>\n";
     if failures.len() < FOLD_FROM {
         return format!("{html}{list}");
@@ -138,19 +138,19 @@ fn failures(failures: &[Failure]) -> String {
 
 /// How to repeat it: the end of every page.
 fn about(about: &About) -> Result<String> {
-    let mut html = String::new();
+    let mut html = String::from("<h2>To repeat it</h2>\n");
     if !about.notes.is_empty() {
-        html += &format!("<p class=\"quiet\">{}</p>\n", escape(&about.notes));
+        html += &format!("<p>{}</p>\n", escape(&about.notes));
     }
-    html += &format!("<h2>To repeat it</h2>\n<pre class=\"command\">{}</pre>\n", escape(&about.command));
+    html += &format!("<pre class=\"command\">{}</pre>\n", escape(&about.command));
     if !about.models.is_empty() {
-        let models = table(
+        html += &table(
+            "words",
             &["model", "for", "SHA-256"],
             about.models.iter().map(|model| {
                 vec![escape(&model.id), escape(&model.role), format!("<code>{}</code>", escape(&model.sha256))]
             }),
         );
-        html += &models.replacen("<table>", "<table class=\"words\">", 1);
     }
     Ok(html + &settings(&about.settings)?)
 }
