@@ -166,7 +166,7 @@ fn cmc(closed: &[(String, ClosedSet)]) -> String {
 
 fn open_table(open: &[(String, OpenSet)]) -> String {
     let keys = rates(open.iter().flat_map(|(_, result)| result.fnir_at_fpir.keys()));
-    let titles: Vec<String> = keys.iter().map(|key| format!("FNIR at FPIR {}", rate(key))).collect();
+    let titles: Vec<String> = keys.iter().map(|key| format!("FNIR at FPIR\u{a0}{}", rate(key))).collect();
     let head: Vec<&str> = ["enrolled"].into_iter().chain(titles.iter().map(String::as_str)).chain(["rank 1"]).collect();
     let rows = open.iter().map(|(name, result)| {
         let at = |key: &&str| {

@@ -105,8 +105,10 @@ fn pairs(heading: &str, explanation: &str, pairs: &[PicturePair]) -> Result<Stri
         html += "<article class=\"pair\">";
         for picture in [&pair.left, &pair.right] {
             let caption = escape(&picture.caption);
+            // Paths may break where a reader expects it.
+            let broken = caption.replace('/', "/<wbr>").replace('_', "_<wbr>");
             html += &format!(
-                "<figure><img alt=\"{caption}\" src=\"{}\"><figcaption>{caption}</figcaption></figure>",
+                "<figure><img alt=\"{caption}\" src=\"{}\"><figcaption>{broken}</figcaption></figure>",
                 thumbnail_url(&picture.photo, THUMBNAIL)?
             );
         }

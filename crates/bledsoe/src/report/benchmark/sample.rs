@@ -79,8 +79,10 @@ fn about(title: &str, command: &str) -> About {
 
 /// A verification of descending scores.
 fn verified(same: &[f64], different: &[f64], failures: usize) -> Verification {
+    let none = different[0] + 1e-9;
     let mut thresholds: Vec<f64> = different.iter().copied().step_by(different.len().div_ceil(150)).collect();
     thresholds.extend(&different[..8]);
+    thresholds.push(none);
     let thresholds = descending(thresholds);
     let n = same.len() as f64;
     let roc = thresholds.iter().map(|&t| {

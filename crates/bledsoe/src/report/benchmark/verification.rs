@@ -80,6 +80,10 @@ fn html(page: &VerificationPage) -> Result<String> {
     for grouping in &page.groupings {
         body += &groups(grouping);
     }
+    if !page.groupings.is_empty() {
+        body += "<p class=\"quiet\">The worst gap is between the best group and the worst, in points of per cent. In bold: the \
+                 worst group of each figure, and the widest gap. Small groups differ by chance: mind the intervals.</p>\n";
+    }
     body += &about(&page.about)?;
     Ok(page::page(&page.about.title, &page.about.summary, &body))
 }
@@ -212,7 +216,7 @@ fn groups(grouping: &Grouping) -> String {
     ];
     for key in rates(grouping.groups.iter().flat_map(|(_, result)| result.tar_at_far.keys())) {
         figures.push(Figure {
-            name: format!("TAR at FAR {}", rate(key)),
+            name: format!("TAR at FAR\u{a0}{}", rate(key)),
             of: Box::new(move |v| Some((*v.tar_at_far.get(key)?, v.intervals.tar_at_far.get(key).copied()))),
             larger_is_better: true,
         });
@@ -244,12 +248,7 @@ fn groups(grouping: &Grouping) -> String {
     let label = escape(&grouping.label);
     let names = figures.iter().map(|figure| figure.name.as_str());
     let head: Vec<&str> = [label.as_str(), "pairs", "no face"].into_iter().chain(names).collect();
-    format!(
-        "<h2>By {label}</h2>\n{}<p class=\"quiet\">The worst gap is between the best group and the worst, in points of per \
-         cent. In bold: the worst group of each figure, and the widest gap. Small groups differ by chance: mind the \
-         intervals.</p>\n",
-        table("gaps", &head, rows)
-    )
+    format!("<h2>By {label}</h2>\n{}", table("gaps", &head, rows))
 }
 
 fn folds(result: &Verification) -> String {
