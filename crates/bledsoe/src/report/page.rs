@@ -89,9 +89,10 @@ pub(super) fn count(n: usize) -> String {
     text
 }
 
-/// A table of cells that are HTML already. The first column names the row.
-pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
+/// A table of cells that are HTML already. The first column names the row. `class` is one of the style sheet: `figures`,
+/// `gaps` (figures whose last row sums up) or `words`.
+pub(super) fn table(class: &str, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut html = format!("<div class=\"scroll\"><table class=\"{class}\">\n<thead><tr>");
     for title in head {
         html += &format!("<th scope=\"col\">{title}</th>");
     }
@@ -104,6 +105,13 @@ pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
         html += "</tr>\n";
     }
     html + "</tbody>\n</table></div>\n"
+}
+
+/// A share with its interval below it, as a table's cell; a dash for what is missing.
+pub(super) fn estimate(share: Option<f64>, interval: Option<[f64; 2]>) -> String {
+    let Some(share) = share.filter(|share| share.is_finite()) else { return "–".into() };
+    let interval = interval.map_or_else(String::new, |interval| format!("<small>{}</small>", percents(interval)));
+    percent(share) + &interval
 }
 
 #[cfg(test)]
@@ -126,6 +134,8 @@ mod tests {
             (percent(f64::NAN), percents([0.1, f64::NAN]), similarity(f64::INFINITY)),
             ("–".into(), "–".into(), "–".into())
         );
+        assert_eq!(estimate(Some(0.5), Some([0.25, 0.75])), "50.00\u{a0}%<small>25.00–75.00\u{a0}%</small>");
+        assert_eq!((estimate(None, Some([0.0, 1.0])), estimate(Some(f64::NAN), None)), ("–".into(), "–".into()));
         assert_eq!([0, 999, 1_000, 13_233, 1_234_567].map(count), ["0", "999", "1,000", "13,233", "1,234,567"]);
     }
 

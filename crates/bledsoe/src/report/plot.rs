@@ -8,19 +8,19 @@ use std::fmt::Write;
 
 use super::page::escape;
 
-/// Size of the drawing in its own units; the page scales it. Small, so that 14 units of text are readable on a phone.
+/// Size of the drawing in its own units; the page scales it. Small, so that 15 units of text are readable on a phone.
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 330.0;
 /// The border around the plot area: left for tick labels, bottom for those and the axis' name.
-const LEFT: f64 = 62.0;
-const TOP: f64 = 26.0;
-const BOTTOM: f64 = 50.0;
+const LEFT: f64 = 66.0;
+const TOP: f64 = 28.0;
+const BOTTOM: f64 = 52.0;
 const RIGHT: f64 = 18.0;
 /// Space for the names of series at the right edge, at most.
-const NAMES: f64 = 130.0;
+const NAMES: f64 = 150.0;
 /// About the width of a character, and the height of a line.
-const CHARACTER: f64 = 7.4;
-const LINE: f64 = 17.0;
+const CHARACTER: f64 = 8.5;
+const LINE: f64 = 18.0;
 /// Classes `s0` … of the style sheet.
 const STYLES: usize = 6;
 /// A logarithmic axis of rates does not go below this.
@@ -53,6 +53,9 @@ impl Axis {
     /// A linear axis over all finite `values`, to the next ticks.
     pub(super) fn linear(name: &str, unit: Unit, values: impl IntoIterator<Item = f64>) -> Self {
         let [mut low, mut high] = span(values).unwrap_or([0.0, 1.0]);
+        if unit == Unit::Rate {
+            (low, high) = (low.clamp(0.0, 1.0), high.clamp(0.0, 1.0));
+        }
         if high - low <= 1e-9 * (1.0 + low.abs().max(high.abs())) {
             let about = if unit == Unit::Rate { 0.05 } else { 0.5 * low.abs().max(1.0) };
             (low, high) = (low - about, high + about);
@@ -69,10 +72,9 @@ impl Axis {
         Self { name: name.into(), unit, log: false, range, ticks }
     }
 
-    /// A logarithmic axis over all finite positive `values`, to the next 1, 2 or 5.
+    /// A logarithmic axis over all positive `values`, to the next 1, 2 or 5. Only rates may lie below 1.
     pub(super) fn log(name: &str, unit: Unit, values: impl IntoIterator<Item = f64>) -> Self {
-        let least = if unit == Unit::Rate { SMALLEST_RATE } else { f64::MIN_POSITIVE };
-        let most = if unit == Unit::Rate { 1.0 } else { f64::MAX };
+        let [least, most] = if unit == Unit::Rate { [SMALLEST_RATE, 1.0] } else { [1.0, 1e9] };
         let positive = values.into_iter().filter(|v| *v > 0.0).map(|v| v.clamp(least, most));
         let [low, high] = span(positive).unwrap_or(match unit {
             Unit::Rate => [1e-4, 1.0],
@@ -84,12 +86,8 @@ impl Axis {
             _ if unit == Unit::Rate => (low / 10.0, low),
             _ => (low, 2.0 * low),
         };
-        // Over more than about two decades only 1, 10, 100 have room for their labels.
         let decades = (high / low).log10();
-        let ticks = one_two_five(low, high)
-            .into_iter()
-            .filter(|t| decades <= 2.1 || (t.log10() - t.log10().round()).abs() < 1e-6)
-            .collect();
+        let ticks = one_two_five(low, high).into_iter().filter(|t| decades <= 3.5 || is_power_of_ten(*t)).collect();
         Self { name: name.into(), unit, log: true, range: [low, high], ticks }
     }
 
@@ -101,12 +99,24 @@ impl Axis {
         if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { 0.0 }
     }
 
+    /// The ticks with their labels, on an axis so long that takes `room` for each. Where 1, 2, 5 stand too close, only the
+    /// powers of ten are labelled.
+    fn labels(&self, length: f64, room: f64) -> impl Iterator<Item = (f64, String)> {
+        let close = self.log && length * 2f64.log10() / (self.range[1] / self.range[0]).log10() < room;
+        self.ticks.iter().map(move |t| (*t, if close && !is_power_of_ten(*t) { String::new() } else { self.label(*t) }))
+    }
+
     fn label(&self, tick: f64) -> String {
         match self.unit {
-            Unit::Rate => format!("{}\u{a0}%", plain(100.0 * tick)),
-            Unit::Rank | Unit::Score => plain(tick),
+            Unit::Rate => format!("{}\u{a0}%", plain(100.0 * tick, 6)),
+            Unit::Rank | Unit::Score => plain(tick, 6),
         }
     }
+}
+
+/// Whether a tick is 1, 10, 100, 0.1, …
+fn is_power_of_ten(tick: f64) -> bool {
+    (tick.log10() - tick.log10().round()).abs() < 1e-6
 }
 
 /// The smallest and largest finite value.
@@ -131,12 +141,12 @@ fn one_two_five(low: f64, high: f64) -> Vec<f64> {
     all.get(from..=to.max(from)).unwrap_or_default().to_vec()
 }
 
-/// A number in few digits.
-fn plain(value: f64) -> String {
+/// A number with at most so many decimals, and no more than it needs.
+fn plain(value: f64, decimals: usize) -> String {
     if value != 0.0 && !(1e-5..1e7).contains(&value.abs()) {
         return format!("{value:.0e}");
     }
-    let text = format!("{value:.6}");
+    let text = format!("{value:.decimals$}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".into() } else { text.replace('-', "−") }
 }
@@ -326,18 +336,20 @@ pub(super) fn histogram(title: &str, name: &str, kinds: [Distribution; 2], thres
     let width = (area.right - area.left) / BINS as f64;
     let mut peaks = Vec::new();
     for (i, shares) in shares.iter().enumerate() {
-        let steps = shares.iter().enumerate().flat_map(|(bin, share)| {
-            let (left, y) = (area.left + bin as f64 * width, area.y(&y, *share));
-            [(left, y), (left + width, y)]
+        let filled = |bin: &usize| shares.get(*bin).is_some_and(|share| *share > 0.0);
+        let (Some(first), Some(last)) = ((0..BINS).find(filled), (0..BINS).rfind(filled)) else { continue };
+        let at = |bin: usize| area.left + bin as f64 * width;
+        let steps = shares.iter().enumerate().take(last + 1).skip(first).flat_map(|(bin, share)| {
+            let y = area.y(&y, *share);
+            [(at(bin), y), (at(bin + 1), y)]
         });
-        let outline: Vec<_> =
-            [(area.left, area.bottom)].into_iter().chain(steps).chain([(area.right, area.bottom)]).collect();
+        let ends = [first, last + 1].map(|bin| (at(bin), area.bottom));
+        let outline: Vec<_> = [ends[0]].into_iter().chain(steps).chain([ends[1]]).collect();
         let outline = path(outline.into_iter());
         let _ =
             writeln!(svg, "<path class=\"area s{i}\" d=\"{outline}Z\"/><path class=\"line s{i}\" d=\"{outline}\"/>");
-        let peak = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).filter(|(_, share)| **share > 0.0);
-        if let Some((bin, share)) = peak {
-            peaks.push((i, area.left + (bin as f64 + 0.5) * width, area.y(&y, *share) - 6.0));
+        if let Some((bin, share)) = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)) {
+            peaks.push((i, at(bin) + 0.5 * width, area.y(&y, *share) - 6.0));
         }
     }
     if let [first, second] = peaks.as_mut_slice() {
@@ -346,18 +358,23 @@ pub(super) fn histogram(title: &str, name: &str, kinds: [Distribution; 2], thres
             second.2 = if first.2 + LINE < area.bottom { first.2 + LINE } else { first.2 - LINE };
         }
     }
-    for (i, x, y) in &peaks {
-        let kind = kinds[*i];
-        let half = 0.5 * CHARACTER * kind.name.chars().count() as f64;
+    let line = threshold.is_finite().then(|| area.x(&x, threshold));
+    for (i, peak, y) in &peaks {
+        let name = kinds[*i].name;
+        let half = 0.5 * CHARACTER * name.chars().count() as f64;
+        // A name keeps to its own side of the threshold.
+        let x = match line {
+            Some(line) if (line - peak).abs() < half + 4.0 => line + (half + 4.0).copysign(peak - line),
+            _ => *peak,
+        };
         let x = x.min(area.right - half).max(area.left + half);
         let _ = writeln!(
             svg,
             "<text class=\"name s{i}\" text-anchor=\"middle\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
-            escape(kind.name)
+            escape(name)
         );
     }
-    if threshold.is_finite() {
-        let at = area.x(&x, threshold);
+    if let Some(at) = line {
         let half = 60.0;
         let _ = writeln!(
             svg,
@@ -367,7 +384,7 @@ pub(super) fn histogram(title: &str, name: &str, kinds: [Distribution; 2], thres
             area.bottom,
             at.min(area.right - half).max(area.left + half),
             area.top - 9.0,
-            plain((threshold * 1000.0).round() / 1000.0)
+            plain(threshold, 3)
         );
     }
     if peaks.is_empty() {
@@ -396,8 +413,9 @@ fn open(title: &str) -> String {
 
 /// Grid lines, tick labels and names of both axes.
 fn grid(svg: &mut String, area: &Area, x: &Axis, y: &Axis) {
-    for tick in &x.ticks {
-        let at = area.x(x, *tick);
+    let widest = x.ticks.iter().map(|t| x.label(*t).chars().count()).max().unwrap_or(0) as f64 * CHARACTER;
+    for (tick, label) in x.labels(area.right - area.left, widest + 6.0) {
+        let at = area.x(x, tick);
         let _ = write!(
             svg,
             "<path class=\"grid\" d=\"M{at:.1} {:.1}L{at:.1} {:.1}\"/>\
@@ -405,11 +423,11 @@ fn grid(svg: &mut String, area: &Area, x: &Axis, y: &Axis) {
             area.top,
             area.bottom,
             area.bottom + LINE + 1.0,
-            x.label(*tick)
+            label
         );
     }
-    for tick in &y.ticks {
-        let at = area.y(y, *tick);
+    for (tick, label) in y.labels(area.bottom - area.top, LINE + 2.0) {
+        let at = area.y(y, tick);
         let _ = write!(
             svg,
             "<path class=\"grid\" d=\"M{:.1} {at:.1}L{:.1} {at:.1}\"/>\
@@ -418,7 +436,7 @@ fn grid(svg: &mut String, area: &Area, x: &Axis, y: &Axis) {
             area.right,
             area.left - 6.0,
             at + 5.0,
-            y.label(*tick)
+            label
         );
     }
     let _ = writeln!(
@@ -451,4 +469,151 @@ fn path(points: impl Iterator<Item = (f64, f64)>) -> String {
         let _ = write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { 'M' } else { 'L' });
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn near(a: &[f64], b: &[f64]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-9 * b.abs().max(1.0))
+    }
+
+    fn point(x: f64, y: f64) -> Point {
+        Point { x, y, interval: [y, y] }
+    }
+
+    fn series(name: &str, points: Vec<Point>) -> Series {
+        Series { name: name.into(), points }
+    }
+
+    #[test]
+    fn ticks_are_round_and_enclose_the_values() {
+        let axis = Axis::linear("", Unit::Rate, [0.972, 0.999]);
+        assert!(near(&axis.ticks, &[0.97, 0.98, 0.99, 1.0]), "{:?}", axis.ticks);
+        assert_eq!(axis.label(axis.ticks[1]), "98\u{a0}%");
+        let axis = Axis::linear("", Unit::Score, [-0.21, 0.93]);
+        assert!(near(&axis.ticks, &[-0.5, 0.0, 0.5, 1.0]), "{:?}", axis.ticks);
+        assert_eq!(axis.label(axis.ticks[0]), "−0.5");
+        let axis = Axis::log("", Unit::Rate, [3.3e-4, 0.0, 1.0]);
+        assert!(near(&axis.range, &[2e-4, 1.0]) && near(&axis.ticks, &[1e-3, 1e-2, 1e-1, 1.0]), "{axis:?}");
+        assert_eq!(axis.label(axis.ticks[0]), "0.1\u{a0}%");
+        let labels: Vec<_> = axis.labels(400.0, 50.0).map(|(_, label)| label).collect();
+        assert_eq!(labels, ["0.1\u{a0}%", "1\u{a0}%", "10\u{a0}%", "100\u{a0}%"]);
+        let axis = Axis::log("", Unit::Rate, [0.02, 0.5]);
+        let labels = |room| axis.labels(100.0, room).map(|(_, label)| label).collect::<Vec<_>>();
+        assert_eq!(labels(10.0), ["2\u{a0}%", "5\u{a0}%", "10\u{a0}%", "20\u{a0}%", "50\u{a0}%"]);
+        assert_eq!(labels(40.0), ["", "", "10\u{a0}%", "", ""]);
+        let axis = Axis::log("", Unit::Rank, [1.0, 40.0]);
+        assert!(near(&axis.ticks, &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0]), "{:?}", axis.ticks);
+    }
+
+    #[test]
+    fn a_rate_does_not_leave_0_to_1() {
+        for values in [vec![1.0], vec![0.0], vec![0.0, 1.0], vec![0.999_999, 1.0]] {
+            let axis = Axis::linear("", Unit::Rate, values.clone());
+            assert!(axis.range[0] >= 0.0 && axis.range[1] <= 1.0 + 1e-12, "{values:?} {axis:?}");
+            assert!(axis.range[0] < axis.range[1], "{values:?} {axis:?}");
+        }
+    }
+
+    #[test]
+    fn a_point_lands_where_it_must() {
+        let x = Axis::log("", Unit::Rate, [1e-4, 1.0]);
+        let y = Axis::linear("", Unit::Rate, [0.0, 1.0]);
+        let curve = series("", vec![point(0.0, 0.125), point(1e-4, 0.25), point(1e-2, 0.5), point(1.0, 1.0)]);
+        let svg = curves("", &x, &y, &[curve], &[]);
+        // The plot is from 66 to 462 across and from 278 up to 28; 1e-2 is half way from 1e-4 to 1. A rate of 0 is not on
+        // the axis; it gives way to the next point at the edge.
+        assert!(svg.contains("<path class=\"line s0\" d=\"M66.0 215.5L264.0 153.0L462.0 28.0\"/>"), "{svg}");
+    }
+
+    #[test]
+    fn a_curve_beyond_the_axis_begins_at_its_edge() {
+        let x = Axis::log("", Unit::Rate, [1e-2, 1.0]);
+        let points = visible(&[point(0.0, 0.1), point(1e-3, 0.2), point(0.1, 0.3), point(f64::NAN, 0.4)], &x);
+        let at: Vec<_> = points.iter().map(|p| (p.x, p.y)).collect();
+        assert_eq!(at, [(1e-3, 0.2), (0.1, 0.3)]);
+    }
+
+    #[test]
+    fn names_of_curves_that_end_together_do_not_overlap() {
+        let x = Axis::linear("", Unit::Score, [0.0, 1.0]);
+        let all: Vec<_> = ["a<b", "c", "d"].map(|name| series(name, vec![point(0.0, 0.0), point(1.0, 1.0)])).into();
+        let svg = curves("", &x, &x, &all, &[]);
+        let heights: Vec<f64> = svg
+            .split("class=\"name ")
+            .skip(1)
+            .map(|text| text.split("y=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(heights.len(), 3);
+        assert!(heights.windows(2).all(|pair| pair[1] - pair[0] >= LINE - 0.1), "{heights:?}");
+        assert!(svg.contains("a&lt;b") && !svg.contains("a<b"));
+    }
+
+    #[test]
+    fn a_histogram_shows_shares_and_the_threshold() {
+        let (same, different) = ([0.8, 0.9, f64::NAN], [0.0, 0.1, 0.1, 0.2]);
+        let kinds = [Distribution { name: "same", scores: &same }, Distribution { name: "other", scores: &different }];
+        let svg = histogram("", "similarity", kinds, 0.5);
+        assert!(svg.contains("M264.0 24.0L264.0 278.0"), "half way from 0 to 1: {svg}");
+        assert!(svg.contains("threshold 0.5<"));
+        assert_eq!(shares(&same, [0.0, 1.0]).iter().filter(|s| **s == 0.5).count(), 2);
+        let other = shares(&different, [0.0, 1.0]);
+        assert_eq!((other[0], other[4], other[9]), (0.25, 0.5, 0.25));
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_nothing() {
+        let axis = Axis::linear("", Unit::Rate, []);
+        assert!(curves("", &axis, &axis, &[], &[]).contains("nothing to show"));
+        let none = Distribution { name: "none", scores: &[f64::NAN] };
+        assert!(histogram("", "", [none, none], f64::NAN).contains("nothing to show"));
+    }
+
+    /// All numbers in attributes that are coordinates.
+    fn coordinates(svg: &str) -> Vec<f64> {
+        let attributes = [" d=\"", " x=\"", " y=\"", " cx=\"", " cy=\""];
+        attributes
+            .iter()
+            .flat_map(|attribute| svg.split(attribute).skip(1))
+            .flat_map(|rest| rest.split('"').next().unwrap().split([' ', 'M', 'L', 'Z']))
+            .filter(|number| !number.is_empty())
+            .map(|number| number.parse().unwrap())
+            .collect()
+    }
+
+    fn number() -> impl Strategy<Value = f64> {
+        prop_oneof![6 => -2.0..2.0f64, 3 => 0.0..1.0f64, 1 => proptest::num::f64::ANY, 1 => Just(0.0), 1 => Just(1.0)]
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers_give_a_drawing_inside_its_frame(
+            numbers in proptest::collection::vec([number(), number(), number(), number()], 0..12),
+            more in 0..3usize,
+            threshold in number(),
+            log in any::<bool>(),
+            unit in prop_oneof![Just(Unit::Rate), Just(Unit::Rank), Just(Unit::Score)],
+        ) {
+            let points: Vec<_> = numbers.iter().map(|n| Point { x: n[0], y: n[1], interval: [n[2], n[3]] }).collect();
+            let axis = |values: Vec<f64>| if log { Axis::log("", unit, values) } else { Axis::linear("", unit, values) };
+            let x = axis(points.iter().map(|p| p.x).collect());
+            let y = axis(points.iter().map(|p| p.y).collect());
+            prop_assert!(x.ticks.len() <= 25 && y.ticks.len() <= 25, "{x:?} {y:?}");
+            let all: Vec<_> = (0..=more).map(|i| series(&"name".repeat(i), points.clone())).collect();
+            let marks = [Mark { x: threshold, y: threshold, label: "here".into() }];
+            let scores: Vec<f64> = numbers.iter().flatten().copied().collect();
+            let (a, b) = scores.split_at(scores.len() / 2);
+            let kinds = [Distribution { name: "a", scores: a }, Distribution { name: "b", scores: b }];
+            for svg in [curves("", &x, &y, &all, &marks), histogram("", "x", kinds, threshold)] {
+                prop_assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+                for n in coordinates(&svg) {
+                    prop_assert!((-1.0..=WIDTH + 1.0).contains(&n), "{n} in {svg}");
+                }
+            }
+        }
+    }
 }

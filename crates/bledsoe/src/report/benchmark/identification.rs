@@ -7,7 +7,7 @@ use crate::{
     Result,
     evaluate::search::{ClosedSet, OpenSet},
     report::{
-        page::{self, count, escape, percent, percents, similarity, table},
+        page::{self, count, escape, estimate, percent, percents, similarity, table},
         plot::{Axis, Point, Series, Unit, curves, legend},
     },
 };
@@ -165,39 +165,109 @@ fn cmc(closed: &[(String, ClosedSet)]) -> String {
 }
 
 fn open_table(open: &[(String, OpenSet)]) -> String {
-    let mut rows = Vec::new();
-    for (name, result) in open {
-        for (i, key) in rates(result.fnir_at_fpir.keys()).into_iter().enumerate() {
-            let cell = |text: Option<String>| text.unwrap_or_else(|| "–".into());
-            rows.push(vec![
-                if i == 0 { escape(name) } else { String::new() },
-                rate(key),
-                cell(result.fnir_at_fpir.get(key).map(|fnir| percent(*fnir))),
-                cell(result.intervals.get(key).map(|interval| percents(*interval))),
-                cell(result.thresholds.get(key).map(|threshold| similarity(*threshold))),
-            ]);
-        }
-    }
-    String::from("<h2>Strangers among the probes (open set)</h2>\n")
-        + &table(&["enrolled", "FPIR", "FNIR", "95\u{a0}% interval", "threshold"], rows)
+    let keys = rates(open.iter().flat_map(|(_, result)| result.fnir_at_fpir.keys()));
+    let titles: Vec<String> = keys.iter().map(|key| format!("FNIR at FPIR\u{a0}{}", rate(key))).collect();
+    let head: Vec<&str> = ["enrolled"].into_iter().chain(titles.iter().map(String::as_str)).chain(["rank 1"]).collect();
+    let rows = open.iter().map(|(name, result)| {
+        let at = |key: &&str| {
+            let threshold = result.thresholds.get(*key).map_or(f64::NAN, |threshold| *threshold);
+            estimate(result.fnir_at_fpir.get(*key).copied(), result.intervals.get(*key).copied())
+                + &format!("<small>threshold {}</small>", similarity(threshold))
+        };
+        let mut row = vec![escape(name)];
+        row.extend(keys.iter().map(at));
+        row.push(estimate(Some(result.rank1), Some(result.rank1_interval)));
+        row
+    });
+    format!(
+        "<h2>Strangers among the probes (open set)</h2>\n<p class=\"quiet\">FNIR is the share of people enrolled who are \
+         missed; FPIR is the share of strangers taken for somebody, which the threshold decides.</p>\n{}",
+        table("figures", &head, rows)
+    )
 }
 
 fn closed_table(closed: &[(String, ClosedSet)]) -> String {
-    let interval =
-        |result: &ClosedSet, key: &str| result.intervals.get(key).map_or_else(|| "–".into(), |i| percents(*i));
-    String::from("<h2>Everybody is enrolled (closed set)</h2>\n")
-        + &table(
-            &["enrolled", "rank 1", "95\u{a0}% interval", "rank 5", "95\u{a0}% interval", "probes", "no face"],
-            closed.iter().map(|(name, result)| {
-                vec![
-                    escape(name),
-                    percent(result.rank1),
-                    interval(result, "rank1"),
-                    percent(result.rank5),
-                    interval(result, "rank5"),
-                    count(result.probes),
-                    count(result.failures_to_detect),
-                ]
-            }),
-        )
+    let rows = closed.iter().map(|(name, result)| {
+        vec![
+            escape(name),
+            estimate(Some(result.rank1), result.intervals.get("rank1").copied()),
+            estimate(Some(result.rank5), result.intervals.get("rank5").copied()),
+            count(result.probes),
+            count(result.failures_to_detect),
+        ]
+    });
+    format!(
+        "<h2>Everybody is enrolled (closed set)</h2>\n<p class=\"quiet\">Rank 1 is the share of photos whose own person is the \
+         most similar one; rank 5, among the five most similar. A photo without a face found counts as an error.</p>\n{}",
+        table("figures", &["enrolled", "rank 1", "rank 5", "photos", "no face"], rows)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample, *};
+
+    #[test]
+    fn every_part_is_on_the_page_and_nothing_from_outside() {
+        let page = sample::identification();
+        let html = html(&page).unwrap();
+        for part in [
+            "Misses",
+            "First place",
+            "Rank 1",
+            "open set",
+            "closed set",
+            "Worst false alarms",
+            "Worst misses",
+            "No face found",
+            "To repeat it",
+            "SHA-256",
+            "<details><summary>Settings",
+            "5 photos",
+            "Joe_Biden was nearer",
+        ] {
+            assert!(html.contains(part), "{part}");
+        }
+        assert_eq!(html.matches("<svg class=\"plot\"").count(), 2);
+        assert_eq!(
+            html.matches("<path class=\"line s3\" d=\"M").count(),
+            4,
+            "the fourth curve of both plots and legends"
+        );
+        let fnir = page.open[1].1.fnir_at_fpir["1e-2"];
+        assert!(html.contains(&percent(fnir)) && html.contains(&percents(page.open[1].1.intervals["1e-2"])));
+        assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("<script"));
+        assert!(!sample::readable(&html).contains("NaN"));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_left_out() {
+        let mut page = sample::identification();
+        page.open.clear();
+        page.false_alarms.clear();
+        let closed = sample::readable(&html(&page).unwrap());
+        assert!(closed.contains("closed set") && !closed.contains("open set") && !closed.contains("DET"));
+        assert!(!closed.contains("Worst false alarms"));
+        page.closed.clear();
+        let nothing = html(&page).unwrap();
+        assert!(!nothing.contains("<svg") && nothing.contains("To repeat it"));
+    }
+
+    #[test]
+    fn a_search_without_probes_still_has_a_page() {
+        let mut page = sample::identification();
+        for (_, open) in &mut page.open {
+            open.det.clear();
+            open.fnir_at_fpir.values_mut().for_each(|v| *v = f64::NAN);
+            open.rank1 = f64::NAN;
+        }
+        for (_, closed) in &mut page.closed {
+            closed.cmc.truncate(1);
+            closed.rank1 = f64::NAN;
+        }
+        let html = html(&page).unwrap();
+        let text = sample::readable(&html);
+        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+        assert!(html.contains("nothing to show"));
+    }
 }

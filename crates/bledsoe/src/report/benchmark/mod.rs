@@ -4,6 +4,8 @@
 //! [`verification::write`] and [`identification::write`].
 
 pub mod identification;
+#[cfg(test)]
+mod sample;
 pub mod verification;
 
 use super::page::{escape, settings, similarity, table, thumbnail_url};
@@ -103,13 +105,15 @@ fn pairs(heading: &str, explanation: &str, pairs: &[PicturePair]) -> Result<Stri
         html += "<article class=\"pair\">";
         for picture in [&pair.left, &pair.right] {
             let caption = escape(&picture.caption);
+            // Paths may break where a reader expects it.
+            let broken = caption.replace('/', "/<wbr>").replace('_', "_<wbr>");
             html += &format!(
-                "<figure><img alt=\"{caption}\" src=\"{}\"><figcaption>{caption}</figcaption></figure>",
+                "<figure><img alt=\"{caption}\" src=\"{}\"><figcaption>{broken}</figcaption></figure>",
                 thumbnail_url(&picture.photo, THUMBNAIL)?
             );
         }
         html += &format!(
-            "<p><b>{}</b> <span class=\"note\">{}</span></p></article>\n",
+            "<p>similarity <b>{}</b> <span class=\"note\">{}</span></p></article>\n",
             similarity(pair.score),
             escape(&pair.note)
         );
@@ -123,10 +127,10 @@ fn failures(failures: &[Failure]) -> String {
         return String::new();
     }
     let list = table(
+        "words",
         &["photo", "reason"],
         failures.iter().map(|failure| vec![escape(&failure.path), escape(&failure.reason)]),
     );
-    let list = list.replacen("<table>", "<table class=\"words\">", 1);
     let html = "<h2>No face found</h2>\n";
     if failures.len() < FOLD_FROM {
         return format!("{html}{list}");
@@ -136,19 +140,19 @@ fn failures(failures: &[Failure]) -> String {
 
 /// How to repeat it: the end of every page.
 fn about(about: &About) -> Result<String> {
-    let mut html = String::new();
+    let mut html = String::from("<h2>To repeat it</h2>\n");
     if !about.notes.is_empty() {
-        html += &format!("<p class=\"quiet\">{}</p>\n", escape(&about.notes));
+        html += &format!("<p>{}</p>\n", escape(&about.notes));
     }
-    html += &format!("<h2>To repeat it</h2>\n<pre class=\"command\">{}</pre>\n", escape(&about.command));
+    html += &format!("<pre class=\"command\">{}</pre>\n", escape(&about.command));
     if !about.models.is_empty() {
-        let models = table(
+        html += &table(
+            "words",
             &["model", "for", "SHA-256"],
             about.models.iter().map(|model| {
                 vec![escape(&model.id), escape(&model.role), format!("<code>{}</code>", escape(&model.sha256))]
             }),
         );
-        html += &models.replacen("<table>", "<table class=\"words\">", 1);
     }
     Ok(html + &settings(&about.settings)?)
 }
@@ -171,4 +175,25 @@ fn rates<'a>(keys: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
     keys.sort_by(|a, b| value(b).total_cmp(&value(a)).then(a.cmp(b)));
     keys.dedup();
     keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_written_as_per_cent_and_sorted() {
+        assert_eq!(["1e-1", "1e-4", "1", "a<b"].map(rate), ["10\u{a0}%", "0.01\u{a0}%", "100\u{a0}%", "a&lt;b"]);
+        let keys = ["1e-3", "1e-1", "1e-2", "1e-1"].map(String::from);
+        assert_eq!(rates(keys.iter()), ["1e-1", "1e-2", "1e-3"]);
+    }
+
+    #[test]
+    fn long_lists_of_failures_are_folded() {
+        let failed = |n| vec![Failure { path: "<a>.jpg".into(), reason: "no face".into() }; n];
+        assert_eq!(failures(&[]), "");
+        let short = failures(&failed(2));
+        assert!(short.contains("&lt;a&gt;.jpg") && !short.contains("<details>"));
+        assert!(failures(&failed(40)).contains("<details><summary>40 photos"));
+    }
 }

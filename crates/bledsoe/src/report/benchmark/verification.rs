@@ -7,7 +7,7 @@ use crate::{
     Result,
     evaluate::verification::Verification,
     report::{
-        page::{self, count, escape, percent, percents, similarity, table},
+        page::{self, count, escape, estimate, percent, percents, similarity, table},
         plot::{Axis, Distribution, Mark, Point, Series, Unit, curves, histogram, legend},
     },
 };
@@ -65,7 +65,10 @@ fn html(page: &VerificationPage) -> Result<String> {
     body += &roc(result);
     body += &scores(page);
     body += "</div>\n";
+    body += "<div class=\"columns\">\n";
     body += &accepted(result);
+    body += &folds(result);
+    body += "</div>\n";
     body +=
         &pairs("Worst false matches", "Different people taken for one, the most similar first.", &page.false_matches)?;
     body += &pairs(
@@ -77,7 +80,10 @@ fn html(page: &VerificationPage) -> Result<String> {
     for grouping in &page.groupings {
         body += &groups(grouping);
     }
-    body += &folds(result);
+    if !page.groupings.is_empty() {
+        body += "<p class=\"quiet\">The worst gap is between the best group and the worst, in points of per cent. In bold: the \
+                 worst group of each figure, and the widest gap. Small groups differ by chance: mind the intervals.</p>\n";
+    }
     body += &about(&page.about)?;
     Ok(page::page(&page.about.title, &page.about.summary, &body))
 }
@@ -106,9 +112,7 @@ fn headline(result: &Verification) -> String {
         });
     }
     shown.push(Tile { name: "Equal error rate", value: percent(result.eer), detail: percents(intervals.eer) });
-    shown.push(Tile {
-        name: "Area under the ROC", value: area(result.auc), detail: intervals.auc.map(area).join("–")
-    });
+    shown.push(Tile { name: "Area under ROC", value: area(result.auc), detail: intervals.auc.map(area).join("–") });
     shown.push(Tile {
         name: "Failures to detect",
         value: count(result.failures_to_detect),
@@ -129,13 +133,13 @@ fn area(auc: f64) -> String {
 fn roc(result: &Verification) -> String {
     let points: Vec<Point> =
         result.roc.iter().map(|point| Point { x: point.far, y: point.tar, interval: point.interval }).collect();
-    let x = Axis::log("false accept rate", Unit::Rate, points.iter().map(|p| p.x));
-    let y = Axis::linear("true accept rate", Unit::Rate, points.iter().flat_map(|p| [p.y, p.interval[0]]).chain([1.0]));
     let marks: Vec<Mark> = result
         .tar_at_far
         .iter()
         .filter_map(|(key, tar)| Some(Mark { x: key.parse().ok()?, y: *tar, label: percent(*tar) }))
         .collect();
+    let x = Axis::log("false accept rate", Unit::Rate, points.iter().map(|p| p.x).chain(marks.iter().map(|m| m.x)));
+    let y = Axis::linear("true accept rate", Unit::Rate, points.iter().flat_map(|p| [p.y, p.interval[0]]).chain([1.0]));
     let plot =
         curves("ROC: true accept rate by false accept rate", &x, &y, &[Series { name: String::new(), points }], &marks);
     figure(
@@ -170,88 +174,210 @@ fn scores(page: &VerificationPage) -> String {
 }
 
 fn accepted(result: &Verification) -> String {
-    let cell = |text: Option<String>| text.unwrap_or_else(|| "–".into());
-    String::from("<h2>Which threshold?</h2>\n")
-        + &table(
-            &["false accept rate", "true accept rate", "95\u{a0}% interval", "threshold"],
-            rates(result.tar_at_far.keys()).into_iter().map(|key| {
-                vec![
-                    rate(key),
-                    cell(result.tar_at_far.get(key).map(|tar| percent(*tar))),
-                    cell(result.intervals.tar_at_far.get(key).map(|interval| percents(*interval))),
-                    cell(result.thresholds.get(key).map(|threshold| similarity(*threshold))),
-                ]
-            }),
-        )
+    let rows = rates(result.tar_at_far.keys()).into_iter().map(|key| {
+        vec![
+            rate(key),
+            estimate(result.tar_at_far.get(key).copied(), result.intervals.tar_at_far.get(key).copied()),
+            similarity(result.thresholds.get(key).map_or(f64::NAN, |threshold| *threshold)),
+        ]
+    });
+    format!(
+        "<section><h2>Which threshold?</h2>\n<p class=\"quiet\">The false accept rate (FAR) is the share of pairs of different \
+         people accepted; the true accept rate (TAR), that of pairs of one person.</p>\n{}</section>\n",
+        table("figures", &["FAR", "TAR", "threshold"], rows)
+    )
 }
 
-/// The figures that groups are compared in: name, how to get it, and whether larger is better.
-type Figure = (String, Box<dyn Fn(&Verification) -> Option<f64>>, bool);
+/// A figure that groups are compared in.
+struct Figure<'a> {
+    name: String,
+    /// The figure and its interval.
+    of: Box<dyn Fn(&Verification) -> Option<(f64, Option<[f64; 2]>)> + 'a>,
+    larger_is_better: bool,
+}
+
+impl Figure<'_> {
+    /// The least and the greatest value of the groups.
+    fn extremes(&self, groups: &[(String, Verification)]) -> Option<[f64; 2]> {
+        let values =
+            groups.iter().filter_map(|(_, result)| (self.of)(result)).map(|(v, _)| v).filter(|v| v.is_finite());
+        values.fold(None, |all, v| Some(all.map_or([v, v], |[low, high]: [f64; 2]| [low.min(v), high.max(v)])))
+    }
+}
 
 fn groups(grouping: &Grouping) -> String {
-    let mut figures: Vec<Figure> = vec![
-        ("accuracy".into(), Box::new(|v| Some(v.accuracy_mean)), true),
-        ("equal error rate".into(), Box::new(|v| Some(v.eer)), false),
+    let mut figures = vec![
+        Figure {
+            name: "accuracy".into(),
+            of: Box::new(|v| Some((v.accuracy_mean, Some(v.intervals.accuracy_mean)))),
+            larger_is_better: true,
+        },
+        Figure { name: "EER".into(), of: Box::new(|v| Some((v.eer, Some(v.intervals.eer)))), larger_is_better: false },
     ];
-    for key in rates(grouping.groups.iter().flat_map(|(_, v)| v.tar_at_far.keys())) {
-        let owned = key.to_owned();
-        figures.push((format!("TAR at FAR {}", rate(key)), Box::new(move |v| v.tar_at_far.get(&owned).copied()), true));
+    for key in rates(grouping.groups.iter().flat_map(|(_, result)| result.tar_at_far.keys())) {
+        figures.push(Figure {
+            name: format!("TAR at FAR\u{a0}{}", rate(key)),
+            of: Box::new(move |v| Some((*v.tar_at_far.get(key)?, v.intervals.tar_at_far.get(key).copied()))),
+            larger_is_better: true,
+        });
     }
-    let value = |figure: &Figure, result: &Verification| figure.1(result).filter(|v| v.is_finite());
-    // The least and the greatest value of each figure.
-    let extremes: Vec<Option<[f64; 2]>> = figures
-        .iter()
-        .map(|figure| {
-            let values = grouping.groups.iter().filter_map(|(_, result)| value(figure, result));
-            values.fold(None, |all: Option<[f64; 2]>, v| {
-                Some(all.map_or([v, v], |[low, high]| [low.min(v), high.max(v)]))
-            })
-        })
-        .collect();
-    let mut head: Vec<String> = vec![escape(&grouping.label), "pairs".into(), "no face".into()];
-    head.extend(figures.iter().map(|figure| figure.0.clone()));
+    let extremes: Vec<Option<[f64; 2]>> = figures.iter().map(|figure| figure.extremes(&grouping.groups)).collect();
     let mut rows: Vec<Vec<String>> = Vec::new();
     for (name, result) in &grouping.groups {
         let mut row = vec![escape(name), count(result.pairs), count(result.failures_to_detect)];
         for (figure, extremes) in figures.iter().zip(&extremes) {
-            row.push(match (value(figure, result), extremes) {
-                (None, _) | (_, None) => "–".into(),
-                (Some(v), Some([low, high])) => {
-                    let worst = if figure.2 { *low } else { *high };
-                    if v == worst && low < high { format!("<b class=\"worst\">{}</b>", percent(v)) } else { percent(v) }
-                }
-            });
+            let (value, interval) =
+                (figure.of)(result).map_or((None, None), |(value, interval)| (Some(value), interval));
+            let cell = estimate(value, interval);
+            let worst = extremes
+                .filter(|[low, high]| low < high)
+                .map(|[low, high]| if figure.larger_is_better { low } else { high });
+            row.push(if worst.is_some() && value == worst { format!("<b class=\"worst\">{cell}</b>") } else { cell });
         }
         rows.push(row);
     }
-    let gaps = extremes.iter().map(|extremes| extremes.map(|[low, high]| 100.0 * (high - low)));
-    let widest = gaps.clone().flatten().fold(0.0, f64::max);
-    let mut gap_row = vec!["worst gap".to_owned(), String::new(), String::new()];
-    gap_row.extend(gaps.map(|gap| match gap {
+    let gaps: Vec<Option<f64>> = extremes.iter().map(|e| e.map(|[low, high]| 100.0 * (high - low))).collect();
+    let widest = gaps.iter().flatten().copied().fold(0.0, f64::max);
+    let mut last = vec!["worst gap".to_owned(), String::new(), String::new()];
+    last.extend(gaps.into_iter().map(|gap| match gap {
         None => "–".into(),
         Some(gap) if gap == widest && gap > 0.0 => format!("<b class=\"worst\">{gap:.2}</b>"),
         Some(gap) => format!("{gap:.2}"),
     }));
-    rows.push(gap_row);
-    let head: Vec<&str> = head.iter().map(String::as_str).collect();
-    format!(
-        "<h2>By {}</h2>\n{}<p class=\"quiet\">The worst gap is the best group's figure less the worst one's, in points of \
-         per cent. In bold: the worst group of each figure, and the figure with the widest gap.</p>\n",
-        escape(&grouping.label),
-        table(&head, rows)
-    )
+    rows.push(last);
+    let label = escape(&grouping.label);
+    let names = figures.iter().map(|figure| figure.name.as_str());
+    let head: Vec<&str> = [label.as_str(), "pairs", "no face"].into_iter().chain(names).collect();
+    format!("<h2>By {label}</h2>\n{}", table("gaps", &head, rows))
 }
 
 fn folds(result: &Verification) -> String {
     if result.folds.is_empty() {
         return String::new();
     }
-    String::from(
-        "<h2>Folds</h2>\n<p class=\"quiet\">Each fold is tested with the threshold chosen on the others.</p>\n",
-    ) + &table(
-        &["fold", "threshold", "accuracy"],
-        result.folds.iter().map(|fold| {
-            vec![(u64::from(fold.fold) + 1).to_string(), similarity(fold.threshold), percent(fold.accuracy)]
-        }),
+    let rows = result
+        .folds
+        .iter()
+        .map(|fold| vec![(u64::from(fold.fold) + 1).to_string(), similarity(fold.threshold), percent(fold.accuracy)]);
+    format!(
+        "<section><h2>Folds</h2>\n<p class=\"quiet\">Each fold is tested with the threshold chosen on the others.</p>\n{}\
+         </section>\n",
+        table("figures", &["fold", "threshold", "accuracy"], rows)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{super::sample, *};
+    use crate::evaluate::verification::Intervals;
+
+    fn none() -> Verification {
+        let empty = [f64::NAN; 2];
+        Verification {
+            pairs: 0,
+            same: 0,
+            different: 0,
+            failures_to_detect: 0,
+            accuracy_mean: f64::NAN,
+            accuracy_stderr: f64::NAN,
+            auc: f64::NAN,
+            eer: f64::NAN,
+            tar_at_far: BTreeMap::new(),
+            thresholds: BTreeMap::new(),
+            intervals: Intervals { accuracy_mean: empty, auc: empty, eer: empty, tar_at_far: BTreeMap::new() },
+            folds: Vec::new(),
+            roc: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_part_is_on_the_page_and_nothing_from_outside() {
+        let page = sample::verification();
+        let html = html(&page).unwrap();
+        for part in [
+            "Accuracy",
+            "True accept rate",
+            "Equal error rate",
+            "Area under ROC",
+            "Failures to detect",
+            "Which threshold?",
+            "Worst false matches",
+            "Worst false non-matches",
+            "No face found",
+            "By gender",
+            "By age",
+            "worst gap",
+            "Folds",
+            "To repeat it",
+            "SHA-256",
+            "<details><summary>Settings",
+        ] {
+            assert!(html.contains(part), "{part}");
+        }
+        assert_eq!(html.matches("<svg class=\"plot\"").count(), 2);
+        let pictures = 2 * (page.false_matches.len() + page.false_non_matches.len());
+        assert_eq!(html.matches("src=\"data:image/jpeg;base64,").count(), pictures);
+        assert!(html.contains(&percent(page.result.accuracy_mean)));
+        assert!(html.contains(&percents(page.result.intervals.tar_at_far["1e-3"])));
+        assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("<script"));
+        assert!(!sample::readable(&html).contains("NaN"));
+    }
+
+    #[test]
+    fn names_from_files_are_text() {
+        let mut page = sample::verification();
+        page.about.title = "<i>1".into();
+        page.about.command = "bledsoe <i>2".into();
+        page.false_matches[0].left.caption = "\"><i>3".into();
+        page.false_matches[0].note = "<i>4".into();
+        page.groupings[0].label = "<i>5".into();
+        page.groupings[0].groups[0].0 = "<i>6".into();
+        page.threshold_origin = "<i>7".into();
+        page.about.models[0].id = "<i>8".into();
+        page.about.settings = serde_json::json!({ "a": "<i>9" });
+        let html = html(&page).unwrap();
+        assert!(!html.contains("<i>"));
+        for i in 1..=9 {
+            assert!(html.contains(&format!("&lt;i&gt;{i}")), "{i}");
+        }
+    }
+
+    #[test]
+    fn a_benchmark_without_pairs_still_has_a_page() {
+        let mut page = sample::verification();
+        page.result = none();
+        page.same_scores.clear();
+        page.different_scores.clear();
+        page.threshold = f64::NAN;
+        page.false_matches.clear();
+        page.failures.clear();
+        page.groupings = vec![Grouping { label: "age".into(), groups: vec![("all".into(), none())] }];
+        let html = html(&page).unwrap();
+        let text = sample::readable(&html);
+        assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+        assert!(!html.contains("Worst false matches") && !html.contains("Folds"));
+        assert_eq!(html.matches("nothing to show").count(), 2);
+    }
+
+    #[test]
+    fn the_worst_group_and_the_widest_gap_stand_out() {
+        let group = |accuracy, eer| Verification { accuracy_mean: accuracy, eer, ..none() };
+        let grouping = Grouping {
+            label: "age".into(),
+            groups: vec![("young".into(), group(0.9, 0.02)), ("old".into(), group(0.98, 0.03))],
+        };
+        let html = groups(&grouping);
+        let row = |name: &str| html.split("<tr>").find(|row| row.contains(name)).unwrap();
+        assert!(row("young").contains("<b class=\"worst\">90.00") && !row("young").contains("<b class=\"worst\">2.00"));
+        assert!(row("old").contains("<b class=\"worst\">3.00") && !row("old").contains("<b class=\"worst\">98.00"));
+        assert!(row("worst gap").contains("<b class=\"worst\">8.00</b>") && row("worst gap").contains("<td>1.00</td>"));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = write(Path::new("/no/such/folder/report.html"), &sample::verification()).unwrap_err();
+        assert!(error.to_string().contains("/no/such/folder"));
+    }
 }
