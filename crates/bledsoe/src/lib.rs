@@ -73,6 +73,7 @@ pub mod hash;
 pub mod package;
 
 pub mod align;
+pub mod benchmark;
 pub mod classify;
 pub mod dataset;
 pub mod detect;

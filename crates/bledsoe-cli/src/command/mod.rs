@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod align;
+mod benchmark;
 mod demo;
 mod embed;
 mod engine;
@@ -24,6 +25,7 @@ pub enum Command {
     Evaluate(evaluate::Args),
     Identify(identify::Args),
     Verify(verify::Args),
+    Benchmark(benchmark::Args),
     Models(models::Args),
     Engine(engine::Args),
 }
@@ -39,6 +41,7 @@ impl Command {
             Self::Evaluate(args) => evaluate::run(args),
             Self::Identify(args) => identify::run(args),
             Self::Verify(args) => verify::run(args),
+            Self::Benchmark(args) => benchmark::run(args),
             Self::Models(args) => models::run(args),
             Self::Engine(args) => engine::run(args),
         }

@@ -1,0 +1,11 @@
+//! Benchmarks: runs the stages over labelled photos and hands what they found to [`crate::evaluate`].
+//!
+//! In: photos with the truth about them ([`boxes`]). Out: figures with intervals.
+//!
+//! - [`detection`]: a detector against true boxes;
+//! - [`landmarks`]: a landmarker against true points.
+
+pub mod boxes;
+pub mod detection;
+pub mod landmarks;
+mod photos;
