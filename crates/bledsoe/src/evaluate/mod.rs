@@ -6,6 +6,7 @@
 //! - [`search`]: who of the people enrolled, or a stranger (1:N): CMC, FNIR at FPIR;
 //! - [`detection`]: boxes against the faces that there are: recall, average precision;
 //! - [`landmarks`]: points against their true places: normalised mean error;
+//! - [`separation`]: how well similarities tell people apart, to compare a network with itself;
 //! - [`bootstrap`]: intervals by resampling people.
 //!
 //! ```
@@ -22,6 +23,7 @@ pub mod detection;
 pub mod landmarks;
 mod photos;
 pub mod search;
+pub mod separation;
 pub mod verification;
 
 pub use bootstrap::Bootstrap;
