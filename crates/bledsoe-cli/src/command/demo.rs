@@ -46,7 +46,7 @@ enum Role {
 }
 
 /// A photo compiled in.
-struct Example {
+pub(super) struct Example {
     person: &'static str,
     path: &'static str,
     bytes: &'static [u8],
@@ -65,7 +65,7 @@ macro_rules! example {
 }
 
 /// The photos and where they come from are described in `examples/photos/README.md`.
-const EXAMPLES: [Example; 6] = [
+pub(super) const EXAMPLES: [Example; 6] = [
     example!(Enrol, "Barack Obama", "Barack_Obama", "2012-oval-office.jpg"),
     example!(Enrol, "Eileen Collins", "Eileen_Collins", "nasa-portrait.jpg"),
     example!(Known, "Barack Obama", "Barack_Obama", "2009-congress.jpg"),
@@ -75,7 +75,7 @@ const EXAMPLES: [Example; 6] = [
 ];
 
 impl Example {
-    fn encoded(&self) -> Encoded {
+    pub(super) fn encoded(&self) -> Encoded {
         Encoded {
             item: Item { path: self.path.into(), relative: self.path.into(), person: Some(self.person.into()) },
             bytes: Ok(self.bytes.to_vec()),

@@ -1,5 +1,7 @@
 //! `bledsoe models`
 
+mod contract;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -38,9 +40,23 @@ enum Action {
         common: Common,
     },
     /// Check the SHA-256 of each model and run its self-test on each engine
+    ///
+    /// With --benchmark: examine an embedder's contract instead, also of an ONNX file of your own. Does it tell people
+    /// apart better with blue and red swapped, scaled otherwise, or with another crop? Then that is the likely mistake, and
+    /// the exit code is 1.
+    #[command(
+        after_help = "Examples:\n  bledsoe models verify\n  bledsoe models verify --benchmark mymodel.onnx --root lfw"
+    )]
     Verify {
-        /// The model's id; all that are on this machine if absent
+        /// The model's id, or with --benchmark also an ONNX file; all that are on this machine if absent
+        #[arg(value_name = "MODEL")]
         id: Option<String>,
+        /// Examine the contract of an embedder
+        #[arg(long)]
+        benchmark: bool,
+        /// Examine it on these photos, one folder a person, at least two photos of each; on the few built in if absent
+        #[arg(long, value_name = "DIR", requires = "benchmark")]
+        root: Option<PathBuf>,
         #[command(flatten)]
         common: Common,
     },
@@ -70,7 +86,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     match args.action {
         Action::List { common } => list(&common),
         Action::Show { id, common } => show(&id, &common),
-        Action::Verify { id, common } => verify(id.as_deref(), &common),
+        Action::Verify { id, benchmark: true, root, common } => contract::run(id.as_deref(), root.as_deref(), &common),
+        Action::Verify { id, common, .. } => verify(id.as_deref(), &common),
         Action::Pull { id, from, common } => fetch(&id, from.as_deref(), &common),
     }
 }

@@ -54,6 +54,12 @@ impl Template {
         self.size
     }
 
+    /// The template for chips of another side: places are shares of it.
+    #[must_use]
+    pub fn at(&self, size: u32) -> Self {
+        Self { size, ..self.clone() }
+    }
+
     /// The schemes that the chip can be reached from, directly.
     pub fn schemes(&self) -> impl Iterator<Item = Scheme> {
         self.points.keys().copied()

@@ -1,11 +1,21 @@
-//! Benchmarks: the standard protocols, run over the faces of a dataset.
+//! Benchmarks: runs the stages over labelled photos, and hands what they found to [`crate::evaluate`].
 //!
-//! In: the faces of a folder or of a table of embeddings ([`Faces`]), and a protocol. Out: scores for [`crate::evaluate`],
-//! and the worst mistakes by name. [`verification`] compares pairs (1:1); [`identification`] enrols some photos of each
-//! person and searches the rest (1:N), strangers among them.
+//! In: photos with the truth about them. Out: scores and figures with intervals, and the worst mistakes by name.
+//!
+//! - [`verification`]: pairs of photos are compared (1:1);
+//! - [`identification`]: some photos of each person are enrolled, the rest searched for (1:N), strangers among them;
+//! - [`detection`]: a detector against true [`boxes`];
+//! - [`landmarks`]: a landmarker against true points;
+//! - [`contract`]: a network against itself, fed otherwise, on faces of [`specimens`].
 
+pub mod boxes;
+pub mod contract;
+pub mod detection;
 mod faces;
 pub mod identification;
+pub mod landmarks;
+mod photos;
+pub mod specimens;
 pub mod verification;
 
 pub use faces::{Face, Faces};

@@ -15,8 +15,6 @@ use crate::{
     photo::Photo,
 };
 
-/// The least score of a face, unless another is asked for.
-const MIN_SCORE: f32 = 0.5;
 /// Boxes that overlap a better one more than this (intersection over union) are the same face.
 const MAX_OVERLAP: f32 = 0.3;
 /// Longer sides are scaled down to this.
@@ -40,12 +38,18 @@ pub struct CenterFace {
 }
 
 impl CenterFace {
+    /// The least score of a face, unless another is asked for.
+    pub const MIN_SCORE: f32 = 0.5;
+
     /// A detector that runs `session`, which holds the model `centerface`. Faces score more than `min_score`, 0 to 1;
     /// 0.5 if not given.
     pub fn new(session: Box<dyn Session>, min_score: Option<f32>) -> Self {
-        let min_score = min_score.unwrap_or(MIN_SCORE);
-        let id =
-            if min_score == MIN_SCORE { "centerface".into() } else { format!("centerface(min_score={min_score})") };
+        let min_score = min_score.unwrap_or(Self::MIN_SCORE);
+        let id = if min_score == Self::MIN_SCORE {
+            "centerface".into()
+        } else {
+            format!("centerface(min_score={min_score})")
+        };
         Self { session, min_score, id }
     }
 

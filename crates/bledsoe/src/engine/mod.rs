@@ -33,6 +33,13 @@ pub trait Session: Send + Sync {
     fn run(&self, input: Tensor) -> Result<Vec<Tensor>>;
 }
 
+/// One network for several users.
+impl<S: Session + ?Sized> Session for Arc<S> {
+    fn run(&self, input: Tensor) -> Result<Vec<Tensor>> {
+        (**self).run(input)
+    }
+}
+
 /// Which backend to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

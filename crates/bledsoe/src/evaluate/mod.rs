@@ -4,6 +4,9 @@
 //! - [`identification`]: a classifier's answers, person by person;
 //! - [`verification`]: same person or not (1:1), as LFW's protocol has it: accuracy, ROC, TAR at FAR;
 //! - [`search`]: who of the people enrolled, or a stranger (1:N): CMC, FNIR at FPIR;
+//! - [`detection`]: boxes against the faces that there are: recall, average precision;
+//! - [`landmarks`]: points against their true places: normalised mean error;
+//! - [`separation`]: how well similarities tell people apart, to compare a network with itself;
 //! - [`bootstrap`]: intervals by resampling people.
 //!
 //! ```
@@ -17,7 +20,11 @@
 pub mod bootstrap;
 mod classes;
 mod curve;
+pub mod detection;
+pub mod landmarks;
+mod photos;
 pub mod search;
+pub mod separation;
 pub mod verification;
 
 pub use bootstrap::Bootstrap;

@@ -55,7 +55,7 @@ impl Finder {
 const PIXELS_AT_ONCE: u64 = 48_000_000;
 
 /// Cuts photos into runs of at most [`PIXELS_AT_ONCE`], in order.
-fn batches(photos: Vec<Encoded>) -> Vec<Vec<Encoded>> {
+pub(crate) fn batches(photos: Vec<Encoded>) -> Vec<Vec<Encoded>> {
     let sizes: Vec<u64> = photos.par_iter().map(|p| p.bytes.as_ref().map_or(0, |b| photo::pixels(b))).collect();
     let mut batches: Vec<Vec<Encoded>> = Vec::new();
     let mut pixels = 0;

@@ -11,7 +11,7 @@ use crate::{
     align::Template,
     detect::{CenterFace, Detector, Hog, Mmod},
     embed::{Embedder, Fusion, NetworkEmbedder},
-    engine::{Engine, EngineConfig, Precision},
+    engine::{Engine, EngineConfig, Precision, Session},
     hash,
     landmark::{DetectedPoints, Landmarker, RegressionTrees, Scheme},
     model::{Contract, Format, Registry, Store, Task, Threshold, dlib},
@@ -102,6 +102,17 @@ impl Loader {
     }
 
     fn network_embedder(&self, name: &str) -> Result<Box<dyn Embedder>> {
+        let (contract, session) = self.network(name)?;
+        let template = self.template(contract.template.as_deref().unwrap_or_default())?.at(contract.input()?.size);
+        Ok(Box::new(NetworkEmbedder::new(&contract, template, session)?))
+    }
+
+    /// The contract and the loaded network of the embedder called `name`: of the registry, or a file. A template is cut
+    /// at the size of the network's input.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when it is not known, not on this machine, or a fusion.
+    pub fn network(&self, name: &str) -> Result<(Contract, Box<dyn Session>)> {
         let (contract, onnx) = match file(name) {
             Some(path) => self.own_embedder(path)?,
             None => {
@@ -113,9 +124,8 @@ impl Loader {
                 (contract.clone(), self.store.onnx(name)?)
             }
         };
-        let template = self.template(contract.template.as_deref().unwrap_or_default())?;
         let session = self.engine.load(name, onnx, Precision::Fast)?;
-        Ok(Box::new(NetworkEmbedder::new(&contract, template, session)?))
+        Ok((contract, session))
     }
 
     /// A user's own network as ONNX: an ONNX file with its contract beside it, or one that dlib wrote, which has the

@@ -30,6 +30,7 @@ use sha2::{Digest, Sha256};
 pub use chips::{ALIGNMENT_FILE, Alignment, ChipReader};
 pub use chunk::chunks;
 pub use finder::Finder;
+pub(crate) use finder::batches;
 pub use journal::Journal;
 pub use loader::{DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, Loader};
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod align;
+mod boxes;
 mod hog;
 mod landmarks;
 mod metrics;

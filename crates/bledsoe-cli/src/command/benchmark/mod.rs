@@ -1,7 +1,9 @@
 //! `bledsoe benchmark`: one file a protocol.
 
+mod detection;
 mod faces;
 mod identification;
+mod landmarks;
 mod verification;
 
 use std::process::ExitCode;
@@ -20,6 +22,8 @@ pub struct Args {
 enum Protocol {
     Verification(verification::Args),
     Identification(identification::Args),
+    Detection(detection::Args),
+    Landmarks(landmarks::Args),
 }
 
 /// How intervals are drawn.
@@ -43,5 +47,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     match args.protocol {
         Protocol::Verification(args) => verification::run(args),
         Protocol::Identification(args) => identification::run(args),
+        Protocol::Detection(args) => detection::run(args),
+        Protocol::Landmarks(args) => landmarks::run(args),
     }
 }
