@@ -10,7 +10,10 @@ use bledsoe::{
     embed::Embedder,
     engine::{Backend, Device, EngineConfig},
     photo::Limits,
-    pipeline::{Alignment, ChipReader, DetectorOptions, Finder, Loader, Source},
+    pipeline::{
+        ACCURATE_EMBEDDER, Alignment, ChipReader, DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, FAST_DETECTOR,
+        Finder, Loader, Source,
+    },
 };
 
 /// Which engine runs the networks.
@@ -45,9 +48,13 @@ impl EngineArgs {
 /// How faces are found.
 #[derive(clap::Args, Debug, Clone)]
 pub struct FinderArgs {
-    /// Detector: centerface, hog or mmod, or a dlib .svm/.dat file
-    #[arg(long, default_value = bledsoe::pipeline::DEFAULT_DETECTOR, value_name = "NAME")]
-    detector: String,
+    /// Detector: centerface (if absent), hog or mmod, a dlib .svm/.dat file, or several joined by commas, each for the
+    /// photos in which those before it find nothing
+    #[arg(long, value_name = "NAME")]
+    detector: Option<String>,
+    /// Find faces fast: the same as --detector hog,centerface
+    #[arg(long, conflicts_with = "detector")]
+    fast: bool,
     /// Double the photo N times before HOG or MMOD looks at it, to find smaller faces
     #[arg(long, default_value_t = 0, value_name = "N")]
     upsample: u32,
@@ -71,8 +78,13 @@ impl FinderArgs {
     /// A finder that cuts out chips of `templates`.
     pub fn finder(&self, loader: &Loader, templates: Vec<(Template, u32)>) -> Result<Finder> {
         let options = DetectorOptions { upsample: self.upsample, min_score: self.min_score };
-        let detector = loader.detector(&self.detector, &options)?;
-        let landmarker = loader.landmarker(&self.landmarks, &self.detector, &templates)?;
+        let name = match &self.detector {
+            Some(name) => name,
+            None if self.fast => FAST_DETECTOR,
+            None => DEFAULT_DETECTOR,
+        };
+        let detector = loader.detector(name, &options)?;
+        let landmarker = loader.landmarker(&self.landmarks, name, &templates)?;
         let models = loader.models();
         Ok(Finder { detector, landmarker, select: self.select, limits: Limits::default(), templates, models })
     }
@@ -84,6 +96,29 @@ impl FinderArgs {
             Some(alignment) => Box::new(ChipReader::new(alignment, templates)?),
             None => Box::new(self.finder(loader, templates)?),
         })
+    }
+}
+
+/// Which embedder is used.
+#[derive(clap::Args, Debug, Clone)]
+pub struct EmbedderArgs {
+    /// Embedder: mobilefacenet (if absent), facenet, dlib, an ONNX file with its contract beside it, or several joined by +
+    #[arg(long, value_name = "NAME")]
+    embedder: Option<String>,
+    /// Tell people apart as well as the embedded models can: the same as --embedder mobilefacenet+facenet+dlib
+    #[arg(long, conflicts_with = "embedder")]
+    accurate: bool,
+}
+
+impl EmbedderArgs {
+    /// The embedder asked for, if one was.
+    pub fn asked(&self) -> Option<&str> {
+        self.embedder.as_deref().or(self.accurate.then_some(ACCURATE_EMBEDDER))
+    }
+
+    /// The embedder's name.
+    pub fn name(&self) -> &str {
+        self.asked().unwrap_or(DEFAULT_EMBEDDER)
     }
 }
 

@@ -7,7 +7,7 @@ use bledsoe::pipeline;
 use serde_json::json;
 
 use crate::{
-    arguments::{EngineArgs, FinderArgs, scan},
+    arguments::{EmbedderArgs, EngineArgs, FinderArgs, scan},
     console,
 };
 
@@ -23,9 +23,8 @@ pub struct Args {
     /// The table to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Embedder: mobilefacenet, facenet, dlib, an ONNX file with its contract beside it, or several joined by +
-    #[arg(long, default_value = bledsoe::pipeline::DEFAULT_EMBEDDER, value_name = "NAME")]
-    embedder: String,
+    #[command(flatten)]
+    embedder: EmbedderArgs,
     /// Go on with a run that was stopped; the table is the same as that of an undisturbed run
     #[arg(long)]
     resume: bool,
@@ -41,7 +40,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     let scan = scan(&args.r#in)?;
     let loader = args.engine.loader()?;
-    let embedder = loader.embedder(&args.embedder)?;
+    let embedder = loader.embedder(args.embedder.name())?;
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
     let summary = console::with_progress(scan.items.len(), |monitor| {
         pipeline::embed::embed(

@@ -26,7 +26,6 @@ pub enum Command {
     Benchmark(benchmark::Args),
     Identify(identify::Args),
     Verify(verify::Args),
-    Benchmark(benchmark::Args),
     Models(models::Args),
     Engine(engine::Args),
 }
@@ -43,7 +42,6 @@ impl Command {
             Self::Benchmark(args) => benchmark::run(args),
             Self::Identify(args) => identify::run(args),
             Self::Verify(args) => verify::run(args),
-            Self::Benchmark(args) => benchmark::run(args),
             Self::Models(args) => models::run(args),
             Self::Engine(args) => engine::run(args),
         }

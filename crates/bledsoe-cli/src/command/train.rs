@@ -6,12 +6,11 @@ use anyhow::{Result, bail};
 use bledsoe::{
     classify::{self, Augmentation, ClassifierKind, Trained, Training},
     embed::table,
-    pipeline::DEFAULT_EMBEDDER,
 };
 use serde_json::json;
 
 use crate::{
-    arguments::{EngineArgs, FinderArgs, is_table, scan},
+    arguments::{EmbedderArgs, EngineArgs, FinderArgs, is_table, scan},
     console,
 };
 
@@ -56,9 +55,8 @@ pub struct Args {
     /// What to vary in each pass: flip, brightness, contrast, crop, joined by commas, or none (all if absent)
     #[arg(long, value_name = "LIST")]
     augment: Option<Augmentation>,
-    /// Embedder for photos: mobilefacenet (if absent), facenet, dlib, an ONNX file, or several joined by +
-    #[arg(long, value_name = "NAME")]
-    embedder: Option<String>,
+    #[command(flatten)]
+    embedder: EmbedderArgs,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -112,7 +110,7 @@ fn train_photos(args: &Args, training: &Training) -> Result<(Trained, String)> {
     }
     let scan = scan(&args.r#in)?;
     let loader = args.engine.loader()?;
-    let embedder = loader.embedder(args.embedder.as_deref().unwrap_or(DEFAULT_EMBEDDER))?;
+    let embedder = loader.embedder(args.embedder.name())?;
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
     let partial = args.out.with_added_extension("partial");
     let trained = console::with_progress(scan.items.len(), |monitor| {
@@ -126,7 +124,7 @@ fn train_table(args: &Args, training: &Training) -> Result<Trained> {
         bail!("embeddings cannot be augmented: give the photos instead of {}", args.r#in.display());
     }
     let (origin, rows) = table::read(&args.r#in)?;
-    if let Some(asked) = args.embedder.as_ref().filter(|asked| **asked != origin.model) {
+    if let Some(asked) = args.embedder.asked().filter(|&asked| asked != origin.model) {
         bail!("{} holds embeddings of {}, not of {asked}", args.r#in.display(), origin.model);
     }
     Ok(classify::train_table(&origin, &rows, training)?)

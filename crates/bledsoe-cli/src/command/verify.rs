@@ -7,7 +7,7 @@ use bledsoe::pipeline::{self, Encoded};
 use serde_json::json;
 
 use crate::{
-    arguments::{EngineArgs, FinderArgs, scan},
+    arguments::{EmbedderArgs, EngineArgs, FinderArgs, scan},
     console,
 };
 
@@ -19,9 +19,8 @@ pub struct Args {
     a: PathBuf,
     /// Second photo
     b: PathBuf,
-    /// Embedder: mobilefacenet, facenet, dlib, an ONNX file with its contract beside it, or several joined by +
-    #[arg(long, default_value = bledsoe::pipeline::DEFAULT_EMBEDDER, value_name = "NAME")]
-    embedder: String,
+    #[command(flatten)]
+    embedder: EmbedderArgs,
     /// Least cosine similarity of the same person (the embedder's measured threshold if absent)
     #[arg(long, value_name = "SIMILARITY", allow_negative_numbers = true)]
     threshold: Option<f32>,
@@ -39,8 +38,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("verify compares one face of each photo: use --select center or largest");
     }
     let loader = args.engine.loader()?;
-    let embedder = loader.embedder(&args.embedder)?;
-    let (threshold, origin) = match (args.threshold, loader.threshold(&args.embedder)?) {
+    let embedder = loader.embedder(args.embedder.name())?;
+    let (threshold, origin) = match (args.threshold, loader.threshold(args.embedder.name())?) {
         (Some(given), _) => (given, "given".to_owned()),
         (None, Some(known)) => (known.similarity, format!("false accept rate {} on {}", known.far, known.measured_on)),
         (None, None) => bail!("no threshold was measured for {}: give one with --threshold", embedder.id()),

@@ -1,11 +1,13 @@
 //! Finding faces: a [`Detector`] turns photos into boxes.
 
+mod cascade;
 mod centerface;
 mod hog;
 mod mmod;
 mod overlap;
 mod select;
 
+pub use cascade::Cascade;
 pub use centerface::CenterFace;
 pub use hog::Hog;
 pub use mmod::Mmod;

@@ -13,7 +13,7 @@ use bledsoe::{
 use serde_json::{Value, json};
 
 use crate::{
-    arguments::{EngineArgs, FinderArgs, scan},
+    arguments::{EmbedderArgs, EngineArgs, FinderArgs, scan},
     console,
 };
 
@@ -24,11 +24,10 @@ const PICTURE: u32 = 200;
 #[derive(clap::Args, Debug, Clone)]
 pub struct FacesArgs {
     /// Take the embeddings from this table (`bledsoe embed` made it of the same folder) instead of computing them
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["embedder"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["embedder", "accurate"])]
     embeddings: Option<PathBuf>,
-    /// Embedder: mobilefacenet, facenet, dlib, an ONNX file with its contract beside it, or several joined by +
-    #[arg(long, default_value = bledsoe::pipeline::DEFAULT_EMBEDDER, value_name = "NAME")]
-    embedder: String,
+    #[command(flatten)]
+    embedder: EmbedderArgs,
     #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]
@@ -52,7 +51,7 @@ impl FacesArgs {
             None => {
                 let scan = scan(images)?;
                 let loader = self.engine.loader()?;
-                let embedder = loader.embedder(&self.embedder)?;
+                let embedder = loader.embedder(self.embedder.name())?;
                 let source = self.finder.source(images, &loader, embedder.as_ref())?;
                 let total = wanted.map_or(scan.items.len(), HashSet::len);
                 let faces = console::with_progress(total, |monitor| {

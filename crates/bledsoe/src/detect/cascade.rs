@@ -1,0 +1,80 @@
+//! A cascade: a second detector for the photos in which the first finds nothing.
+
+use super::{Detection, Detector};
+use crate::{Error, Result, photo::Photo};
+
+/// Detectors in turn, each asked only about photos in which those before it found no face. Scores of one photo are all of
+/// one detector; those of two photos may not compare.
+pub struct Cascade {
+    id: String,
+    stages: Vec<Box<dyn Detector>>,
+}
+
+impl Cascade {
+    /// The detectors in the order they are asked. The id is theirs, joined by commas.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for fewer than two.
+    pub fn new(stages: Vec<Box<dyn Detector>>) -> Result<Self> {
+        if stages.len() < 2 {
+            return Err(Error::Invalid("a cascade takes two or more detectors".into()));
+        }
+        let id = stages.iter().map(|stage| stage.id()).collect::<Vec<_>>().join(",");
+        Ok(Self { id, stages })
+    }
+}
+
+impl Detector for Cascade {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+        let mut found = vec![Vec::new(); photos.len()];
+        for stage in &self.stages {
+            let open: Vec<usize> = (0..photos.len()).filter(|&i| found[i].is_empty()).collect();
+            let remaining: Vec<&Photo> = open.iter().map(|&i| photos[i]).collect();
+            for (i, faces) in open.into_iter().zip(stage.detect(&remaining)?) {
+                found[i] = faces;
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Rect;
+
+    /// Finds a face in photos at least `width` pixels wide.
+    struct Wide {
+        width: u32,
+        score: f32,
+    }
+
+    impl Detector for Wide {
+        fn id(&self) -> &str {
+            "wide"
+        }
+
+        fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+            let face = || vec![Detection { rect: Rect::default(), score: self.score, points: None }];
+            Ok(photos.iter().map(|p| if p.width() >= self.width { face() } else { Vec::new() }).collect())
+        }
+    }
+
+    #[test]
+    fn the_second_is_asked_where_the_first_finds_nothing() {
+        let stages: Vec<Box<dyn Detector>> =
+            vec![Box::new(Wide { width: 3, score: 1.0 }), Box::new(Wide { width: 2, score: 2.0 })];
+        let cascade = Cascade::new(stages).unwrap();
+        let photos = [1, 2, 3].map(|w| Photo::new(w, 1, vec![0; 3 * w as usize]).unwrap());
+        let found = cascade.detect(&photos.iter().collect::<Vec<_>>()).unwrap();
+        let scores: Vec<Vec<f32>> = found.iter().map(|faces| faces.iter().map(|f| f.score).collect()).collect();
+        assert_eq!(scores, [vec![], vec![2.0], vec![1.0]]);
+        assert_eq!(cascade.id(), "wide,wide");
+        assert!(cascade.detect(&[]).unwrap().is_empty());
+        assert!(Cascade::new(vec![Box::new(Wide { width: 1, score: 0.0 })]).is_err());
+    }
+}
