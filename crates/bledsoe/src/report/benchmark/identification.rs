@@ -20,9 +20,9 @@ const HEADLINE_FPIRS: [&str; 3] = ["1e-2", "1e-1", "1e-3"];
 pub struct IdentificationPage {
     /// What was measured, and how to repeat it.
     pub about: About,
-    /// Closed-set results, each named by how many photos were enrolled: `1 photo`.
+    /// Closed-set results, each named by how many photos of a person were enrolled: `1 photo`. The first is the headline.
     pub closed: Vec<(String, ClosedSet)>,
-    /// Open-set results, named likewise.
+    /// Open-set results, likewise.
     pub open: Vec<(String, OpenSet)>,
     /// Strangers (left) taken for somebody enrolled (right), the most similar first.
     pub false_alarms: Vec<PicturePair>,

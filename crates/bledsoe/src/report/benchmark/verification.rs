@@ -189,54 +189,66 @@ fn accepted(result: &Verification) -> String {
 }
 
 /// A figure that groups are compared in.
-struct Figure<'a> {
+struct Figure {
     name: String,
-    /// The figure and its interval.
-    of: Box<dyn Fn(&Verification) -> Option<(f64, Option<[f64; 2]>)> + 'a>,
     larger_is_better: bool,
+    /// The figure of each group and its interval.
+    groups: Vec<(Option<f64>, Option<[f64; 2]>)>,
 }
 
-impl Figure<'_> {
+impl Figure {
     /// The least and the greatest value of the groups.
-    fn extremes(&self, groups: &[(String, Verification)]) -> Option<[f64; 2]> {
-        let values =
-            groups.iter().filter_map(|(_, result)| (self.of)(result)).map(|(v, _)| v).filter(|v| v.is_finite());
+    fn extremes(&self) -> Option<[f64; 2]> {
+        let values = self.groups.iter().filter_map(|(value, _)| *value).filter(|value| value.is_finite());
         values.fold(None, |all, v| Some(all.map_or([v, v], |[low, high]: [f64; 2]| [low.min(v), high.max(v)])))
+    }
+
+    /// The worst group's value, if the groups differ.
+    fn worst(&self) -> Option<f64> {
+        let [low, high] = self.extremes().filter(|[low, high]| low < high)?;
+        Some(if self.larger_is_better { low } else { high })
     }
 }
 
-fn groups(grouping: &Grouping) -> String {
+fn figures(groups: &[(String, Verification)]) -> Vec<Figure> {
+    let results = || groups.iter().map(|(_, result)| result);
     let mut figures = vec![
         Figure {
             name: "accuracy".into(),
-            of: Box::new(|v| Some((v.accuracy_mean, Some(v.intervals.accuracy_mean)))),
             larger_is_better: true,
+            groups: results().map(|v| (Some(v.accuracy_mean), Some(v.intervals.accuracy_mean))).collect(),
         },
-        Figure { name: "EER".into(), of: Box::new(|v| Some((v.eer, Some(v.intervals.eer)))), larger_is_better: false },
+        Figure {
+            name: "EER".into(),
+            larger_is_better: false,
+            groups: results().map(|v| (Some(v.eer), Some(v.intervals.eer))).collect(),
+        },
     ];
-    for key in rates(grouping.groups.iter().flat_map(|(_, result)| result.tar_at_far.keys())) {
+    for key in rates(results().flat_map(|v| v.tar_at_far.keys())) {
+        let at = |v: &Verification| (v.tar_at_far.get(key).copied(), v.intervals.tar_at_far.get(key).copied());
         figures.push(Figure {
             name: format!("TAR at FAR\u{a0}{}", rate(key)),
-            of: Box::new(move |v| Some((*v.tar_at_far.get(key)?, v.intervals.tar_at_far.get(key).copied()))),
             larger_is_better: true,
+            groups: results().map(at).collect(),
         });
     }
-    let extremes: Vec<Option<[f64; 2]>> = figures.iter().map(|figure| figure.extremes(&grouping.groups)).collect();
+    figures
+}
+
+fn groups(grouping: &Grouping) -> String {
+    let figures = figures(&grouping.groups);
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for (name, result) in &grouping.groups {
+    for (i, (name, result)) in grouping.groups.iter().enumerate() {
         let mut row = vec![escape(name), count(result.pairs), count(result.failures_to_detect)];
-        for (figure, extremes) in figures.iter().zip(&extremes) {
-            let (value, interval) =
-                (figure.of)(result).map_or((None, None), |(value, interval)| (Some(value), interval));
+        for figure in &figures {
+            let (value, interval) = figure.groups.get(i).copied().unwrap_or_default();
             let cell = estimate(value, interval);
-            let worst = extremes
-                .filter(|[low, high]| low < high)
-                .map(|[low, high]| if figure.larger_is_better { low } else { high });
+            let worst = figure.worst();
             row.push(if worst.is_some() && value == worst { format!("<b class=\"worst\">{cell}</b>") } else { cell });
         }
         rows.push(row);
     }
-    let gaps: Vec<Option<f64>> = extremes.iter().map(|e| e.map(|[low, high]| 100.0 * (high - low))).collect();
+    let gaps: Vec<Option<f64>> = figures.iter().map(|f| f.extremes().map(|[low, high]| 100.0 * (high - low))).collect();
     let widest = gaps.iter().flatten().copied().fold(0.0, f64::max);
     let mut last = vec!["worst gap".to_owned(), String::new(), String::new()];
     last.extend(gaps.into_iter().map(|gap| match gap {
