@@ -452,6 +452,33 @@ mod tests {
         assert!(error.contains("Ada/Ada_0001.jpg is neither in") && error.contains("images"), "{error}");
     }
 
+    #[test]
+    fn lfws_own_files_are_read() {
+        let given = std::env::var_os("BLEDSOE_DATASETS").map(PathBuf::from);
+        let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/datasets");
+        let root = given.unwrap_or(beside).join("lfw");
+        if !root.is_dir() {
+            eprintln!("SKIPPED lfws_own_files_are_read: no LFW; set BLEDSOE_DATASETS");
+            return;
+        }
+        for (view, pairs, folds) in [(View::Development, 1000, 1), (View::Reporting, 6000, 10)] {
+            let found = lfw(&root, view).unwrap();
+            assert_eq!((found.pairs.len(), found.folds), (pairs, folds));
+            assert_eq!(found.pairs.iter().filter(|pair| pair.same).count(), pairs / 2);
+            let photos = || found.pairs.iter().flat_map(|pair| [&pair.a, &pair.b]);
+            assert_eq!(photos().find(|photo| !found.images.join(photo).is_file()), None);
+        }
+        let text = |name: &str| read(&root.join("protocols").join(name)).unwrap();
+        let file = Path::new(FILE);
+        assert_eq!(parse_lfw_pairs(&text("pairsDevTrain.txt"), file).unwrap().len(), 2200);
+        for (name, people, folds) in
+            [("people.txt", 5749, 10), ("peopleDevTest.txt", 1711, 1), ("peopleDevTrain.txt", 4038, 1)]
+        {
+            let found = parse_lfw_people(&text(name), file).unwrap();
+            assert_eq!((found.len(), found.iter().map(|p| p.fold).max()), (people, Some(folds - 1)), "{name}");
+        }
+    }
+
     fn csv_pairs(text: &str) -> Result<(Vec<Pair>, PeopleFrom)> {
         parse_pairs_csv(text, Path::new("my.csv"))
     }

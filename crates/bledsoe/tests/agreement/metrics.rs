@@ -38,10 +38,12 @@ struct ProtocolFigures {
     roc: Vec<[f64; 2]>,
 }
 
+/// Enrolled, mate, rank, other.
+type Searched = (u32, Option<f64>, Option<usize>, Option<f64>);
+
 #[derive(Deserialize)]
 struct Search {
-    /// Enrolled, mate, rank, other.
-    trials: Vec<Vec<(u32, Option<f64>, Option<usize>, Option<f64>)>>,
+    trials: Vec<Vec<Searched>>,
     figures: SearchFigures,
 }
 
@@ -99,7 +101,7 @@ fn verification_agrees() {
 #[test]
 fn search_agrees() {
     let Search { trials, figures: expected } = golden().search;
-    let trial = |probes: &Vec<(u32, Option<f64>, Option<usize>, Option<f64>)>| Trial {
+    let trial = |probes: &Vec<Searched>| Trial {
         seed: 0,
         probes: (0..)
             .zip(probes)
