@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bad_photos;
+mod benchmark;
 mod demo;
 mod lfw;
 mod models;

@@ -12,3 +12,4 @@ pub mod detection;
 pub mod landmarks;
 mod photos;
 pub mod specimens;
+mod variants;

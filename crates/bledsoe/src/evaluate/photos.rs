@@ -51,7 +51,7 @@ mod tests {
 
     /// The mean of `values`, one a photo.
     fn mean(values: &[f64]) -> impl Fn(&[u32]) -> Vec<Option<f64>> + Sync {
-        |times| {
+        move |times| {
             let n: u32 = times.iter().sum();
             let sum: f64 = times.iter().zip(values).map(|(&t, v)| f64::from(t) * v).sum();
             vec![Some(sum / f64::from(n)), None]
