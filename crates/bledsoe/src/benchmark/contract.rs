@@ -104,7 +104,7 @@ pub struct Trial {
     pub separation: Option<f64>,
     /// That of the change over that of the contract.
     pub gain: Option<f64>,
-    /// The 99 % interval of the gain, people resampled; `None` with few people.
+    /// The 99 % interval of how much larger its separation is, people resampled; `None` with few people.
     pub interval: Option<[f64; 2]>,
     /// Whether it is better by more than chance.
     pub better: bool,
@@ -210,15 +210,15 @@ fn compare(change: Change, current: Option<&Separation>, tried: Option<&Separati
     };
     let interval = match (current, tried) {
         (Some(current), Some(tried)) if evidence != Evidence::Weak => {
-            tried.gain_interval(current, 0.99, &Bootstrap::default())
+            tried.difference_interval(current, 0.99, &Bootstrap::default())
         }
         _ => None,
     };
-    let better = match (gain, evidence) {
+    let better = match evidence {
         // A contract that tells nobody apart is wrong if anything else does.
-        (None, _) => separation.is_some_and(|after| after > 1.0) && before.is_none_or(|before| before <= 0.0),
-        (Some(gain), Evidence::Weak) => gain >= GAIN_FEW,
-        (Some(gain), _) => gain >= GAIN && interval.is_some_and(|[low, _]| low > 1.0),
+        Evidence::Weak => gain.map_or(separation.is_some_and(|after| after > 1.0), |gain| gain >= GAIN_FEW),
+        // A difference, not a gain: where d' is near 0 the gain has no bounds.
+        _ => gain.is_none_or(|gain| gain >= GAIN) && interval.is_some_and(|[low, _]| low > 0.0),
     };
     let better = better && !matches!(change, Change::Flip(_));
     Trial { change, separation, gain, interval, better }
