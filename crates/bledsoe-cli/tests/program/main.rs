@@ -4,10 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bad_photos;
-mod benchmark;
 mod demo;
+mod detection;
 mod lfw;
 mod models;
+mod protocols;
 mod resume;
 mod tables;
 mod whole_path;

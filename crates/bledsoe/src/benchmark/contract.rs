@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     Error, Result,
-    align::{Affine, FaceChip, Template, warp},
+    align::{FaceChip, Template},
     embed::{Embedder, Embedding, NetworkEmbedder},
     engine::{Session, Tensor},
     evaluate::{Bootstrap, separation::Separation},
@@ -25,9 +25,9 @@ use crate::{
 const FEW_PEOPLE: usize = 10;
 /// With this many people most mistakes can.
 const MANY_PEOPLE: usize = 50;
-/// A contract that is right is at most this much worse than a wrong one by chance, with few people. Measured with the
-/// embedded networks on the example photos: see MODELS.md.
-const GAIN_FEW: f64 = 1.15;
+/// With few people, the least gain that is no chance. On the photos compiled in, the best wrong contract of the embedded
+/// networks reaches 0.99 of the right one's d' (facenet, the crop of arcface), the second best 0.91.
+const GAIN_FEW: f64 = 1.08;
 /// The least gain worth telling with more people, where chance is bounded by an interval.
 const GAIN: f64 = 1.03;
 /// Mistakes looked for, one after the other.
@@ -104,7 +104,7 @@ pub struct Trial {
     pub separation: Option<f64>,
     /// That of the change over that of the contract.
     pub gain: Option<f64>,
-    /// The 99 % interval of the gain, people resampled; `None` with few people.
+    /// The 99 % interval of how much larger its separation is, people resampled; `None` with few people.
     pub interval: Option<[f64; 2]>,
     /// Whether it is better by more than chance.
     pub better: bool,
@@ -210,15 +210,15 @@ fn compare(change: Change, current: Option<&Separation>, tried: Option<&Separati
     };
     let interval = match (current, tried) {
         (Some(current), Some(tried)) if evidence != Evidence::Weak => {
-            tried.gain_interval(current, 0.99, &Bootstrap::default())
+            tried.difference_interval(current, 0.99, &Bootstrap::default())
         }
         _ => None,
     };
-    let better = match (gain, evidence) {
+    let better = match evidence {
         // A contract that tells nobody apart is wrong if anything else does.
-        (None, _) => separation.is_some_and(|after| after > 1.0) && before.is_none_or(|before| before <= 0.0),
-        (Some(gain), Evidence::Weak) => gain >= GAIN_FEW,
-        (Some(gain), _) => gain >= GAIN && interval.is_some_and(|[low, _]| low > 1.0),
+        Evidence::Weak => gain.map_or(separation.is_some_and(|after| after > 1.0), |gain| gain >= GAIN_FEW),
+        // A difference, not a gain: where d' is near 0 the gain has no bounds.
+        _ => gain.is_none_or(|gain| gain >= GAIN) && interval.is_some_and(|[low, _]| low > 0.0),
     };
     let better = better && !matches!(change, Change::Flip(_));
     Trial { change, separation, gain, interval, better }
@@ -368,54 +368,6 @@ impl Session for Whitened {
     }
 }
 
-/// The chip as it is, and changed as another day would: darker, blurred, in warmer light, and a little turned, shifted and
-/// enlarged. More pairs of one person where there are few photos. Not mirrored: flip averaging would be favoured.
-///
-/// # Errors
-/// When the chip's bytes do not fit its size.
-pub fn variants(chip: &FaceChip) -> Result<Vec<FaceChip>> {
-    let shaded = |factors: [f32; 3]| FaceChip {
-        rgb: chip.rgb.iter().zip(factors.iter().cycle()).map(|(&v, f)| (f32::from(v) * f).min(255.0) as u8).collect(),
-        ..chip.clone()
-    };
-    let photo = chip.to_photo()?;
-    let size = chip.size as f32;
-    // By a sixteenth of the side: about what a face 40 pixels wide looks like, enlarged.
-    let half = (chip.size / 28).max(1);
-    let blurred = FaceChip { rgb: blurred(&chip.rgb, chip.size as usize, half as usize), ..chip.clone() };
-    let (sin, cos) = (8f32.to_radians().sin() * 1.06, 8f32.to_radians().cos() * 1.06);
-    let middle = (size - 1.0) / 2.0;
-    let turn = Affine {
-        m: [
-            cos,
-            -sin,
-            middle - cos * middle + sin * middle + 0.02 * size,
-            sin,
-            cos,
-            middle - sin * middle - cos * middle - 0.02 * size,
-        ],
-    };
-    let turned = warp(&photo, &turn, chip.size);
-    Ok(vec![chip.clone(), shaded([0.5; 3]), blurred, shaded([1.15, 1.0, 0.75]), turned])
-}
-
-/// The mean of the pixels up to `half` away, down and across.
-fn blurred(rgb: &[u8], side: usize, half: usize) -> Vec<u8> {
-    let pass = |rgb: &[u8], step: usize, place: fn(usize, usize) -> usize| -> Vec<u8> {
-        let along = |i: usize| place(i / 3, side);
-        (0..rgb.len())
-            .map(|i| {
-                let at = along(i);
-                let (from, to) = (at.saturating_sub(half), (at + half).min(side - 1));
-                let sum: usize = (from..=to).map(|k| usize::from(rgb[i + step * k - step * at])).sum();
-                (sum / (to - from + 1)) as u8
-            })
-            .collect()
-    };
-    let across = pass(rgb, 3, |pixel, side| pixel % side);
-    pass(&across, 3 * side, |pixel, side| pixel / side)
-}
-
 /// Numbers for people's names, in the order of their first photo.
 pub fn number_people<'a>(names: impl Iterator<Item = &'a str>) -> Vec<usize> {
     let mut numbers = BTreeMap::new();
@@ -430,6 +382,7 @@ pub fn number_people<'a>(names: impl Iterator<Item = &'a str>) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::align::Affine;
 
     const SIDE: usize = 8;
 
@@ -542,26 +495,5 @@ mod tests {
         assert!(out[..3].iter().zip(&out[3..]).all(|(a, b)| (a - b).abs() < 1e-4), "{out:?}");
         assert!((out[2] - 1.5f32.sqrt()).abs() < 1e-4, "{out:?}");
         assert!(whiten(vec![7.0; 6]).iter().all(|v| *v == 0.0));
-    }
-
-    #[test]
-    fn variants_are_the_same_face_on_another_day() {
-        let size = 56u32;
-        let rgb = (0..size * size).flat_map(|i| [(i % size * 4) as u8, (i / size * 4) as u8, 100]).collect();
-        let identity = Affine { m: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0] };
-        let chip = FaceChip { size, rgb, transform: identity };
-        let variants = variants(&chip).unwrap();
-        assert_eq!((variants.len(), &variants[0]), (5, &chip));
-        assert!(variants.iter().all(|v| v.rgb.len() == chip.rgb.len()));
-        let pixel =
-            |v: &FaceChip, x: usize, y: usize| -> [u8; 3] { std::array::from_fn(|c| v.rgb[3 * (y * 56 + x) + c]) };
-        assert_eq!(pixel(&variants[1], 20, 10), [40, 20, 50]);
-        // A ramp stays a ramp inside.
-        assert_eq!(pixel(&variants[2], 20, 10), pixel(&chip, 20, 10));
-        assert_eq!(pixel(&variants[2], 0, 10), [4, 40, 100]);
-        assert_eq!(pixel(&variants[3], 20, 10), [92, 40, 75]);
-        let differs = |a: [u8; 3], b: [u8; 3]| a.iter().zip(b).map(|(a, b)| a.abs_diff(b)).max().unwrap();
-        let moved = differs(pixel(&variants[4], 28, 28), pixel(&chip, 28, 28));
-        assert!((1..12).contains(&moved), "{moved}");
     }
 }

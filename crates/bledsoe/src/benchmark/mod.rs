@@ -16,6 +16,7 @@ pub mod identification;
 pub mod landmarks;
 mod photos;
 pub mod specimens;
+mod variants;
 pub mod verification;
 
 pub use faces::{Face, Faces};

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::contract::{Face, number_people, variants};
+use super::{
+    contract::{Face, number_people},
+    variants::variants,
+};
 use crate::{
     Error, Result,
-    align::{FaceChip, Template},
+    align::{FaceChip, Template, warp},
     dataset::{Item, Scan, Skipped},
     detect::Select,
     landmark::Scheme,
     model::{Contract, Registry},
-    photo::Limits,
-    pipeline::{Counts, DEFAULT_DETECTOR, DetectorOptions, Encoded, Finder, Loader, Monitor, Source, chunks},
+    photo::{Limits, Photo},
+    pipeline::{
+        Counts, DEFAULT_DETECTOR, DetectorOptions, Encoded, Finder, FoundFace, Loader, Monitor, Source, chunks,
+    },
 };
 
 /// People taken of a folder: more would not change the verdict.
@@ -37,16 +42,18 @@ impl Specimens {
     /// [`Error::Model`] when a stage cannot be opened, [`Error::Engine`].
     pub fn of_photos(loader: &Loader, contract: &Contract, photos: Vec<Encoded>) -> Result<Self> {
         let cutter = Cutter::new(loader, contract)?;
-        let (cut, skipped) = cutter.cut(photos)?;
-        let people = number_people(cut.iter().map(|(person, _)| person.as_str()));
+        let decoded: Vec<Option<Photo>> =
+            photos.iter().map(|p| Photo::decode(p.bytes.as_deref().ok()?, &Limits::default()).ok()).collect();
+        let names: Vec<String> = photos.iter().map(|photo| photo.item.relative.clone()).collect();
+        let (found, skipped) = cutter.find(photos)?;
+        let people = number_people(found.iter().map(|photo| photo.person.as_str()));
         let mut faces = Vec::new();
-        for (person, (_, chips)) in people.into_iter().zip(&cut) {
-            let by_template: Vec<Vec<FaceChip>> = chips.iter().map(variants).collect::<Result<_>>()?;
-            let count = by_template.first().map_or(0, Vec::len);
-            faces.extend((0..count).map(|variant| Face {
-                person,
-                chips: by_template.iter().filter_map(|variants| variants.get(variant).cloned()).collect(),
-            }));
+        for (person, photo) in people.into_iter().zip(&found) {
+            let Some(decoded) = names.iter().position(|name| *name == photo.name).and_then(|i| decoded[i].as_ref())
+            else {
+                continue;
+            };
+            faces.extend(cutter.on_other_days(decoded, &photo.faces)?.into_iter().map(|chips| Face { person, chips }));
         }
         Ok(Self { templates: cutter.templates, faces, skipped })
     }
@@ -63,16 +70,18 @@ impl Specimens {
         let (mut cut, mut skipped, mut counts) = (Vec::new(), Vec::new(), Counts::default());
         for range in chunks(&items) {
             monitor.check()?;
-            let (found, without) = cutter.cut(Encoded::read_all(&items[range.clone()]))?;
+            let (found, without) = cutter.find(Encoded::read_all(&items[range.clone()]))?;
             counts.photos += range.len();
             counts.faces += found.len();
             counts.skipped += without.len();
-            cut.extend(found);
+            cut.extend(found.into_iter().map(|photo| (photo.person, photo.faces)));
             skipped.extend(without);
             (monitor.progress)(counts);
         }
         let people = number_people(cut.iter().map(|(person, _)| person.as_str()));
-        let faces = people.into_iter().zip(cut).map(|(person, (_, chips))| Face { person, chips }).collect();
+        let chips = |faces: Vec<FoundFace>| faces.into_iter().flat_map(|face| face.chips).collect();
+        let faces =
+            people.into_iter().zip(cut).map(|(person, (_, faces))| Face { person, chips: chips(faces) }).collect();
         Ok(Self { templates: cutter.templates, faces, skipped })
     }
 }
@@ -141,28 +150,56 @@ impl Cutter {
         Ok(cutter)
     }
 
-    /// The person and the chips of each photo with a face.
-    fn cut(&self, photos: Vec<Encoded>) -> Result<(Vec<(String, Vec<FaceChip>)>, Vec<Skipped>)> {
+    /// The photos with a face, and those without.
+    fn find(&self, photos: Vec<Encoded>) -> Result<(Vec<FoundPhoto>, Vec<Skipped>)> {
+        let mut found: Vec<Result<FoundPhoto, Skipped>> = photos
+            .iter()
+            .map(|photo| {
+                let (person, name) = (photo.item.person.clone().unwrap_or_default(), photo.item.relative.clone());
+                Ok(FoundPhoto { person, name, faces: Vec::new() })
+            })
+            .collect();
         let again = |photo: &Encoded| Encoded {
             item: photo.item.clone(),
             bytes: photo.bytes.clone(),
             sha256: photo.sha256.clone(),
         };
-        let mut cut: Vec<Result<(String, Vec<FaceChip>), Skipped>> =
-            photos.iter().map(|photo| Ok((photo.item.person.clone().unwrap_or_default(), Vec::new()))).collect();
         for finder in &self.finders {
-            for (place, processed) in cut.iter_mut().zip(finder.process(photos.iter().map(again).collect())?) {
+            for (place, processed) in found.iter_mut().zip(finder.process(photos.iter().map(again).collect())?) {
                 match (place.as_mut(), processed.faces) {
-                    (Ok((_, chips)), Ok(faces)) => chips.extend(faces.into_iter().take(1).flat_map(|face| face.chips)),
+                    (Ok(photo), Ok(faces)) => photo.faces.extend(faces.into_iter().next()),
                     (Ok(_), Err(skipped)) => *place = Err(skipped),
                     (Err(_), _) => {}
                 }
             }
         }
         let mut skipped = Vec::new();
-        let found = cut.into_iter().filter_map(|photo| photo.map_err(|reason| skipped.push(reason)).ok()).collect();
+        let found = found.into_iter().filter_map(|photo| photo.map_err(|reason| skipped.push(reason)).ok()).collect();
         Ok((found, skipped))
     }
+
+    /// For each variant of a photo the chips of all templates; `faces` has the photo's face by each finder.
+    fn on_other_days(&self, photo: &Photo, faces: &[FoundFace]) -> Result<Vec<Vec<FaceChip>>> {
+        let mut days: Vec<Vec<FaceChip>> = Vec::new();
+        for (finder, face) in self.finders.iter().zip(faces) {
+            for (day, (photo, landmarks)) in variants(photo, &face.landmarks)?.iter().enumerate() {
+                let cut = |(template, size): &(Template, u32)| Ok(warp(photo, &template.fit(landmarks, *size)?, *size));
+                let chips = finder.templates.iter().map(cut).collect::<Result<Vec<_>>>()?;
+                match days.get_mut(day) {
+                    Some(so_far) => so_far.extend(chips),
+                    None => days.push(chips),
+                }
+            }
+        }
+        Ok(days)
+    }
+}
+
+/// A photo with its face by each finder.
+struct FoundPhoto {
+    person: String,
+    name: String,
+    faces: Vec<FoundFace>,
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use super::Bootstrap;
 /// (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13).
 ///
 /// `figures` is given how often each of `photos` photos was drawn, and answers with a fixed number of figures. A drawing
-/// in which a figure is not defined is left out for that figure; `None` where it never is.
+/// in which a figure is not defined is left out for that figure; `None` where it never is. With a handful of photos the
+/// interval is too narrow, and where no error occurs it has no width: no drawing can show an error that was not seen.
 pub(super) fn intervals(
     photos: usize,
     bootstrap: &Bootstrap,
@@ -51,7 +52,7 @@ mod tests {
 
     /// The mean of `values`, one a photo.
     fn mean(values: &[f64]) -> impl Fn(&[u32]) -> Vec<Option<f64>> + Sync {
-        |times| {
+        move |times| {
             let n: u32 = times.iter().sum();
             let sum: f64 = times.iter().zip(values).map(|(&t, v)| f64::from(t) * v).sum();
             vec![Some(sum / f64::from(n)), None]

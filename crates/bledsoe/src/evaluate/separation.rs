@@ -70,14 +70,14 @@ impl Separation {
         self.drawn(&vec![1.0; self.people])
     }
 
-    /// The interval of `share` (0.99) of this d' over that of `other`, of the same faces: people are drawn anew, the same
+    /// The interval of `share` (0.99) of this d' less that of `other`, of the same faces: people are drawn anew, the same
     /// for both. `None` without people or where d' is not defined.
-    pub fn gain_interval(&self, other: &Self, share: f64, bootstrap: &Bootstrap) -> Option<[f64; 2]> {
+    pub fn difference_interval(&self, other: &Self, share: f64, bootstrap: &Bootstrap) -> Option<[f64; 2]> {
         if self.people != other.people || self.people == 0 {
             return None;
         }
         let mut generator = fastrand::Rng::with_seed(bootstrap.seed);
-        let mut gains = Vec::with_capacity(bootstrap.replicates);
+        let mut differences = Vec::with_capacity(bootstrap.replicates);
         let mut times = vec![0.0; self.people];
         for _ in 0..bootstrap.replicates {
             times.fill(0.0);
@@ -85,11 +85,11 @@ impl Separation {
                 times[generator.usize(..self.people)] += 1.0;
             }
             if let (Some(own), Some(others)) = (self.drawn(&times), other.drawn(&times)) {
-                gains.push(own / others);
+                differences.push(own - others);
             }
         }
-        gains.sort_unstable_by(f64::total_cmp);
-        let at = |share: f64| gains.get((share * gains.len() as f64) as usize).copied();
+        differences.sort_unstable_by(f64::total_cmp);
+        let at = |share: f64| differences.get((share * differences.len() as f64) as usize).copied();
         Some([at((1.0 - share) / 2.0)?, at((1.0 + share) / 2.0)?])
     }
 
@@ -149,9 +149,9 @@ mod tests {
         let clear = Separation::of(&faces, similarity(0.2, 0));
         let again = Separation::of(&faces, similarity(0.4, 1_000_000));
         let bootstrap = Bootstrap { replicates: 300, seed: 0 };
-        let [low, high] = clear.gain_interval(&rough, 0.99, &bootstrap).unwrap();
-        assert!(low > 1.5 && high < 2.5, "{low} {high}");
-        let [low, high] = again.gain_interval(&rough, 0.99, &bootstrap).unwrap();
-        assert!(low < 1.0 && high > 1.0, "{low} {high}");
+        let [low, high] = clear.difference_interval(&rough, 0.99, &bootstrap).unwrap();
+        assert!(low > 2.5 && high < 5.0, "{low} {high}");
+        let [low, high] = again.difference_interval(&rough, 0.99, &bootstrap).unwrap();
+        assert!(low < 0.0 && high > 0.0, "{low} {high}");
     }
 }

@@ -81,7 +81,7 @@ fn tell(examination: &Examination) {
         examination.impostor
     );
     for trial in &examination.trials {
-        let interval = trial.interval.map_or(String::new(), |[low, high]| format!(" ({low:.2} to {high:.2})"));
+        let interval = trial.interval.map_or(String::new(), |[low, high]| format!(" ({low:+.2} to {high:+.2})"));
         say!("  {:<30} {:>6}  x {}{interval}", trial.change.name(), number(trial.separation), number(trial.gain));
     }
     for mistake in &examination.mistakes {
@@ -98,7 +98,10 @@ fn tell(examination: &Examination) {
         ),
         Evidence::Fair => say!("evidence: fair, of {} people; 50 or more show smaller mistakes", examination.people),
         Evidence::Strong => {
-            say!("evidence: strong, of {} people; intervals are 99 %, people resampled", examination.people)
+            say!(
+                "evidence: strong, of {} people; in brackets the 99 % interval of the difference, people resampled",
+                examination.people
+            )
         }
     }
 }
