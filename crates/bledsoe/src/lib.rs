@@ -76,6 +76,7 @@ pub mod align;
 pub mod classify;
 pub mod dataset;
 pub mod detect;
+pub mod doctor;
 pub mod embed;
 pub mod engine;
 pub mod evaluate;

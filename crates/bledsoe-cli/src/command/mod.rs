@@ -2,6 +2,7 @@
 
 mod align;
 mod demo;
+mod doctor;
 mod embed;
 mod engine;
 mod evaluate;
@@ -22,6 +23,7 @@ pub enum Command {
     Embed(embed::Args),
     Train(train::Args),
     Evaluate(evaluate::Args),
+    Doctor(doctor::Args),
     Identify(identify::Args),
     Verify(verify::Args),
     Models(models::Args),
@@ -37,6 +39,7 @@ impl Command {
             Self::Embed(args) => embed::run(args),
             Self::Train(args) => train::run(args),
             Self::Evaluate(args) => evaluate::run(args),
+            Self::Doctor(args) => doctor::run(args),
             Self::Identify(args) => identify::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Models(args) => models::run(args),

@@ -1,7 +1,8 @@
 //! Reports for people: one self-contained HTML file each, readable offline, on a phone, in print, light or dark.
 //!
 //! In: photos, faces and decisions. Out: a page with everything inside it, pictures included; it runs no script and loads
-//! nothing. See [`identification::write`].
+//! nothing. See [`identification::write`] and
+//! [`doctor::write`].
 //!
 //! ```
 //! use bledsoe::{
@@ -23,6 +24,7 @@
 //! # }
 //! ```
 
+pub mod doctor;
 pub mod identification;
 
 /// Text made safe inside HTML elements and attributes.

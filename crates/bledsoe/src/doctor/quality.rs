@@ -1,0 +1,28 @@
+//! Faces that are blurred, or turned far.
+
+use super::{Exam, Finding, Fix, Kind, scores};
+
+/// Faces less sharp than `least` (see [`super::sharpness`]).
+///
+/// Scores: `sharpness`, and `face_width` in pixels: a small face is blurred because it was enlarged.
+pub fn blurred(exams: &[Exam], least: f32) -> Vec<Finding> {
+    let check = |exam: &Exam| {
+        let subject = exam.subject.as_ref()?;
+        let scores = scores([("sharpness", subject.sharpness), ("face_width", subject.rect.width())]);
+        (subject.sharpness < least).then(|| Finding::of_photo(Kind::Blurred, exam, scores, Fix::Look))
+    };
+    exams.iter().filter_map(check).collect()
+}
+
+/// Faces turned by more than `most_roll` degrees in the plane of the photo, or by more than `most_yaw` to the side.
+///
+/// Scores: `roll` and `yaw` in degrees (see [`super::Pose`]).
+pub fn rotated(exams: &[Exam], most_roll: f32, most_yaw: f32) -> Vec<Finding> {
+    let check = |exam: &Exam| {
+        let pose = exam.subject.as_ref()?.pose?;
+        let far = pose.roll.abs() > most_roll || pose.yaw.abs() > most_yaw;
+        let scores = scores([("roll", pose.roll), ("yaw", pose.yaw)]);
+        far.then(|| Finding::of_photo(Kind::Rotated, exam, scores, Fix::Look))
+    };
+    exams.iter().filter_map(check).collect()
+}
