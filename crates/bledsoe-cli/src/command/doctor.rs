@@ -99,7 +99,12 @@ fn move_photos(
     if args.json {
         console::print_json(&json!({ "dir": args.dir, "list": list, "undo": undo, "moved": moved }))?;
     } else {
-        say!("{} photos moved, {} had been moved before, {} left alone", moved.moved, moved.already, moved.failed.len());
+        say!(
+            "{} photos moved, {} had been moved before, {} left alone",
+            moved.moved,
+            moved.already,
+            moved.failed.len()
+        );
         if let Some(undo) = undo {
             say!("take it back: bledsoe doctor {} --undo {}", args.dir.display(), undo.display());
         }
@@ -164,8 +169,7 @@ fn diagnose(args: &Args) -> Result<ExitCode> {
     let mut findings = doctor::diagnose(&exams, against.as_deref(), &instruments.thresholds)?;
     findings.retain(|finding| args.only.is_empty() || args.only.contains(&finding.kind));
 
-    let hashes: HashMap<String, String> =
-        exams.iter().map(|exam| (exam.path.clone(), exam.sha256.clone())).collect();
+    let hashes: HashMap<String, String> = exams.iter().map(|exam| (exam.path.clone(), exam.sha256.clone())).collect();
     let plan = moves::plan(&args.dir, &findings, &hashes);
     if let Some(file) = &args.plan {
         moves::write(file, &plan)?;

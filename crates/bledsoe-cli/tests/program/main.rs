@@ -5,6 +5,7 @@
 
 mod bad_photos;
 mod demo;
+mod doctor;
 mod lfw;
 mod models;
 mod resume;

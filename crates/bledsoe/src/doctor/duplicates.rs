@@ -45,7 +45,9 @@ pub fn find(exams: &[Exam], thresholds: &Thresholds) -> Vec<Finding> {
             members.sort_unstable();
             members.dedup();
             // The first of equals stays.
-            members.sort_by_key(|&i| std::cmp::Reverse((u64::from(exams[i].size.0) * u64::from(exams[i].size.1), exams[i].bytes)));
+            members.sort_by_key(|&i| {
+                std::cmp::Reverse((u64::from(exams[i].size.0) * u64::from(exams[i].size.1), exams[i].bytes))
+            });
             let (best, copies) = (members[0], &members[1..]);
             let one_person = copies.iter().all(|&i| exams[i].person == exams[best].person);
             let mut people: Vec<String> = members.iter().filter_map(|&i| exams[i].person.clone()).collect();
@@ -61,9 +63,8 @@ pub fn find(exams: &[Exam], thresholds: &Thresholds) -> Vec<Finding> {
             }
         })
         .collect();
-    findings.sort_by(|a, b| {
-        b.scores["agreement"].total_cmp(&a.scores["agreement"]).then_with(|| a.photos.cmp(&b.photos))
-    });
+    findings
+        .sort_by(|a, b| b.scores["agreement"].total_cmp(&a.scores["agreement"]).then_with(|| a.photos.cmp(&b.photos)));
     findings
 }
 
@@ -87,9 +88,8 @@ pub fn leaks(exams: &[Exam], others: &[Exam], thresholds: &Thresholds) -> Vec<Fi
             finding
         })
         .collect();
-    findings.sort_by(|a, b| {
-        b.scores["agreement"].total_cmp(&a.scores["agreement"]).then_with(|| a.photos.cmp(&b.photos))
-    });
+    findings
+        .sort_by(|a, b| b.scores["agreement"].total_cmp(&a.scores["agreement"]).then_with(|| a.photos.cmp(&b.photos)));
     findings
 }
 
@@ -105,9 +105,8 @@ fn root(parent: &mut [usize], mut i: usize) -> usize {
 /// list, and each photo with itself left out.
 fn pairs(exams: &[Exam], others: &[Exam], thresholds: &Thresholds) -> Vec<Pair> {
     let same_list = std::ptr::eq(exams, others);
-    let subjects = |exams: &'_ [Exam]| -> Vec<usize> {
-        (0..exams.len()).filter(|&i| exams[i].subject.is_some()).collect()
-    };
+    let subjects =
+        |exams: &'_ [Exam]| -> Vec<usize> { (0..exams.len()).filter(|&i| exams[i].subject.is_some()).collect() };
     let vectors = |exams: &[Exam], which: &[usize]| {
         let of = which.iter().filter_map(|&i| exams[i].subject.as_ref()).map(|subject| subject.vector.as_slice());
         Vectors::new(of.clone().next().map_or(1, <[f32]>::len), of)
@@ -138,9 +137,10 @@ fn pairs(exams: &[Exam], others: &[Exam], thresholds: &Thresholds) -> Vec<Pair> 
     let alike = row_vectors.each_row(&column_vectors, |row, similarities| {
         let own = exams[rows[row]].subject.as_ref().and_then(|subject| subject.fingerprint.as_ref());
         let Some(own) = own else { return Vec::new() };
-        let near = columns.iter().zip(similarities).filter(|(b, s)| {
-            **s >= thresholds.similarity && !(same_list && **b <= rows[row])
-        });
+        let near = columns
+            .iter()
+            .zip(similarities)
+            .filter(|(b, s)| **s >= thresholds.similarity && !(same_list && **b <= rows[row]));
         let agreeing = near.filter_map(|(&b, _)| {
             let other = others[b].subject.as_ref()?.fingerprint.as_ref()?;
             Some((rows[row], b, own.agreement(other)))
@@ -159,7 +159,9 @@ fn pairs(exams: &[Exam], others: &[Exam], thresholds: &Thresholds) -> Vec<Pair> 
         .filter_map(|(a, exam)| Some((a, exam.picture?)))
         .flat_map_iter(|(a, hash)| {
             let distances = hashes.iter().map(move |(b, other)| (a, *b, hash.distance(other)));
-            distances.filter(|(a, b, distance)| *distance <= thresholds.same_hash && !(same_list && b <= a)).collect::<Vec<_>>()
+            distances
+                .filter(|(a, b, distance)| *distance <= thresholds.same_hash && !(same_list && b <= a))
+                .collect::<Vec<_>>()
         })
         .collect();
     for (a, b, distance) in alike {
@@ -174,7 +176,12 @@ fn pairs(exams: &[Exam], others: &[Exam], thresholds: &Thresholds) -> Vec<Pair> 
 mod tests {
     use super::*;
     use crate::doctor::{Fingerprint, PictureHash, fingerprint::tests::picture, tests::exam};
-    use crate::{geometry::Point, landmark::{Landmarks, Scheme}, model::Registry, photo::Photo};
+    use crate::{
+        geometry::Point,
+        landmark::{Landmarks, Scheme},
+        model::Registry,
+        photo::Photo,
+    };
 
     /// An exam of a made-up picture; its embedding says whose face it is to show.
     fn photo(path: &str, picture: &Photo, face: Option<[f32; 2]>) -> Exam {
@@ -231,8 +238,7 @@ mod tests {
 
     #[test]
     fn a_picture_without_a_face_is_found_by_its_hash() {
-        let exams =
-            [photo("a/1.jpg", &full(3), None), photo("a/2.jpg", &picture(3, 0.7, 0.0, 0.0, 140, 140), None)];
+        let exams = [photo("a/1.jpg", &full(3), None), photo("a/2.jpg", &picture(3, 0.7, 0.0, 0.0, 140, 140), None)];
         let findings = find(&exams, &thresholds());
         assert_eq!((findings.len(), findings[0].photos.as_slice()), (1, &["a/2.jpg".to_owned()][..]));
     }
@@ -244,10 +250,12 @@ mod tests {
             photo("a/1 copy.jpg", &full(1), Some([1.0, 0.0])),
             photo("b/1.jpg", &full(4), Some([0.0, 1.0])),
         ];
-        let test = [photo("z/9.jpg", &picture(1, 0.6, 0.0, 0.0, 120, 120), Some([1.0, 0.0])), photo("z/8.jpg", &full(5), None)];
+        let test = [
+            photo("z/9.jpg", &picture(1, 0.6, 0.0, 0.0, 120, 120), Some([1.0, 0.0])),
+            photo("z/8.jpg", &full(5), None),
+        ];
         let findings = leaks(&train, &test, &thresholds());
-        let found: Vec<(&str, &str)> =
-            findings.iter().map(|f| (f.photos[0].as_str(), f.others[0].as_str())).collect();
+        let found: Vec<(&str, &str)> = findings.iter().map(|f| (f.photos[0].as_str(), f.others[0].as_str())).collect();
         assert_eq!(found.len(), 2, "{findings:?}");
         assert!(found.contains(&("a/1.jpg", "z/9.jpg")) && found.contains(&("a/1 copy.jpg", "z/9.jpg")));
         assert_eq!(leaks(&train[2..], &test, &thresholds()), []);

@@ -240,15 +240,8 @@ fn exam(
 }
 
 /// The exam of a photo whose faces are known.
-fn recall(
-    encoded: &Encoded,
-    finder: &Finder,
-    known: &Known,
-    template: &Template,
-    bytes: u64,
-) -> Result<Exam, Skipped> {
-    let skip =
-        |reason: String| Skipped { path: encoded.item.relative.clone(), stage: "decode".into(), reason };
+fn recall(encoded: &Encoded, finder: &Finder, known: &Known, template: &Template, bytes: u64) -> Result<Exam, Skipped> {
+    let skip = |reason: String| Skipped { path: encoded.item.relative.clone(), stage: "decode".into(), reason };
     let content = encoded.bytes.as_ref().map_err(|reason| skip(reason.clone()))?;
     let photo = Photo::decode(content, &finder.limits).map_err(|e| skip(e.reason()))?;
     let rows = known.rows.get(&encoded.sha256).map(Vec::as_slice).unwrap_or_default();

@@ -70,10 +70,15 @@ impl Fingerprint {
         let back = map.inverse()?;
         let picture = warp(photo, &map, SIDE as u32);
         let (width, height) = (photo.width() as f32, photo.height() as f32);
+        // Half of what a cell covers: one that reaches over the edge is mixed with the black outside.
+        let (reach_x, reach_y) = ((back.m[0].abs() + back.m[1].abs()) / 2.0, (back.m[3].abs() + back.m[4].abs()) / 2.0);
         let mut cells = Vec::with_capacity(SIDE * SIDE);
         for (at, pixel) in picture.rgb.as_chunks::<3>().0.iter().enumerate() {
             let place = back.apply(Point::new((at % SIDE) as f32, (at / SIDE) as f32));
-            let inside = place.x >= 0.0 && place.y >= 0.0 && place.x <= width - 1.0 && place.y <= height - 1.0;
+            let inside = place.x >= reach_x
+                && place.y >= reach_y
+                && place.x <= width - 1.0 - reach_x
+                && place.y <= height - 1.0 - reach_y;
             let [r, g, b] = pixel.map(f32::from);
             cells.push(if inside { luma(r, g, b).round().clamp(1.0, 255.0) as u8 } else { 0 });
         }
@@ -120,8 +125,9 @@ pub(super) mod tests {
     /// A picture of waves, other ones for each seed, seen through a window: `scale` pixels a unit, from `left`, `top`.
     pub(in crate::doctor) fn picture(seed: u64, scale: f32, left: f32, top: f32, width: u32, height: u32) -> Photo {
         let mut random = fastrand::Rng::with_seed(seed);
-        let waves: Vec<[f32; 4]> =
-            (0..12).map(|_| [random.f32() * 0.12, random.f32() * 0.12 - 0.06, random.f32() * 6.3, random.f32()]).collect();
+        let waves: Vec<[f32; 4]> = (0..12)
+            .map(|_| [random.f32() * 0.12, random.f32() * 0.12 - 0.06, random.f32() * 6.3, random.f32()])
+            .collect();
         let grey = |x: f32, y: f32| -> f32 {
             waves.iter().map(|[a, b, phase, height]| height * (a * x + b * y + phase).sin()).sum()
         };

@@ -186,8 +186,7 @@ pub fn apply(folder: &Path, plan: &Path, stop: &AtomicBool) -> Result<Moved> {
 /// # Errors
 /// As [`apply`].
 pub fn undo(folder: &Path, list: &Path, stop: &AtomicBool) -> Result<Moved> {
-    let back: Vec<Move> =
-        read(list)?.into_iter().rev().map(|one| Move { from: one.to, to: one.from, ..one }).collect();
+    let back: Vec<Move> = read(list)?.into_iter().rev().map(|one| Move { from: one.to, to: one.from, ..one }).collect();
     carry_out(folder, &back, stop)
 }
 
@@ -313,7 +312,8 @@ mod tests {
         }
         let plan = dir.path().join("plan.jsonl");
         let quarantined = format!("{QUARANTINE}/B/2.jpg");
-        write(&plan, &[a_move("A/1.jpg", "new/B/1.jpg", "A/1.jpg"), a_move("B/2.jpg", &quarantined, "B/2.jpg")]).unwrap();
+        write(&plan, &[a_move("A/1.jpg", "new/B/1.jpg", "A/1.jpg"), a_move("B/2.jpg", &quarantined, "B/2.jpg")])
+            .unwrap();
         (dir, folder, plan)
     }
 

@@ -72,7 +72,8 @@ mod tests {
         let [left, right, nose, ..] = *face(20.0, 0.3).points.as_slice() else { panic!() };
         let aside = |p: Point, d: f32| Point::new(p.x + d, p.y);
         let points = vec![aside(right, 5.0), aside(right, -5.0), aside(left, -5.0), aside(left, 5.0), nose];
-        let (a, b) = (Pose::of(&face(20.0, 0.3)).unwrap(), Pose::of(&Landmarks { scheme: Scheme::Dlib5, points }).unwrap());
+        let (a, b) =
+            (Pose::of(&face(20.0, 0.3)).unwrap(), Pose::of(&Landmarks { scheme: Scheme::Dlib5, points }).unwrap());
         assert!((a.roll - b.roll).abs() < 1e-3 && (a.yaw - b.yaw).abs() < 1e-3);
     }
 

@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn every_pair_is_computed_once_in_order() {
         let mut random = fastrand::Rng::with_seed(1);
-        let mut draw = |n: usize| -> Vec<Vec<f32>> { (0..n).map(|_| (0..19).map(|_| random.f32() - 0.5).collect()).collect() };
+        let mut draw =
+            |n: usize| -> Vec<Vec<f32>> { (0..n).map(|_| (0..19).map(|_| random.f32() - 0.5).collect()).collect() };
         let (a, b) = (draw(ROWS * 2 + 3), draw(5));
         let vectors = |list: &[Vec<f32>]| Vectors::new(19, list.iter().map(Vec::as_slice));
         let rows = vectors(&a).each_row(&vectors(&b), |row, similarities| (row, similarities.to_vec()));

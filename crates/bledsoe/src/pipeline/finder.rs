@@ -129,11 +129,8 @@ impl Finder {
     }
 
     fn choose(&self, encoded: &Encoded, photo: &Photo, boxes: Vec<Detection>) -> Result<Vec<FoundFace>, Skipped> {
-        let skip = |stage: &str, reason: String| Skipped {
-            path: encoded.item.relative.clone(),
-            stage: stage.into(),
-            reason,
-        };
+        let skip =
+            |stage: &str, reason: String| Skipped { path: encoded.item.relative.clone(), stage: stage.into(), reason };
         let chosen = self.select.choose(boxes, photo.width(), photo.height());
         if chosen.is_empty() {
             return Err(skip("detect", format!("no face found by {}", self.detector.id())));

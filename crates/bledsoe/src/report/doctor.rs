@@ -95,7 +95,11 @@ pub fn describe(finding: &Finding) -> String {
         Kind::Duplicate | Kind::Leak => format!("the same picture (agreement {:.2})", score("agreement")),
         Kind::NoFace => "no face was found".into(),
         Kind::SeveralFaces => {
-            format!("{:.0} faces, another one {:.1} times as wide as the subject's", score("faces"), score("size_ratio"))
+            format!(
+                "{:.0} faces, another one {:.1} times as wide as the subject's",
+                score("faces"),
+                score("size_ratio")
+            )
         }
         Kind::Blurred => {
             format!("sharpness {:.4}, the face is {:.0} pixels wide", score("sharpness"), score("face_width"))
@@ -174,8 +178,10 @@ fn page(report: &Report<'_>) -> Result<String> {
 
 fn card(report: &Report<'_>, finding: &Finding) -> String {
     let elsewhere = report.against.filter(|_| finding.kind == Kind::Leak).unwrap_or(report.folder);
-    let mut html =
-        format!("<article class=\"card finding\"><p class=\"fix\">{}</p>\n<div class=\"shots\">", escape(&describe(finding)));
+    let mut html = format!(
+        "<article class=\"card finding\"><p class=\"fix\">{}</p>\n<div class=\"shots\">",
+        escape(&describe(finding))
+    );
     let sides = [("fault", report.folder, &finding.photos), ("other", elsewhere, &finding.others)];
     for (class, folder, photos) in sides {
         for path in photos.iter().take(PHOTOS) {

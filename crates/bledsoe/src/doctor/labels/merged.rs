@@ -6,17 +6,11 @@ use crate::doctor::{Finding, Fix, Kind, scores};
 /// Two groups are two people if their mean similarity is below this share of the embedder's threshold.
 const APART: f32 = 0.6;
 
-/// How many photos like no other are set aside, one after the other, before a folder counts as one person's.
-const OUTLIERS: usize = 3;
-
-/// Rounds of moving photos between the groups.
-const ROUNDS: usize = 20;
-
 /// Folders whose photos fall into two groups of at least two photos, each alike in itself (mean similarity at least
 /// the embedder's threshold), but not alike together; and folders of two photos that are not alike, if neither is known elsewhere.
 ///
-/// The groups are found by spherical 2-means (Dhillon and Modha, "Concept decompositions", 2001), begun from the photo
-/// farthest from all and the photo farthest from that. The smaller group is at fault. The fix moves it to the person that
+/// The groups are the two largest that average-linkage clustering leaves (UPGMA: Sokal and Michener, "A statistical method
+/// for evaluating systematic relationships", 1958), stopped where no two are alike. The smaller group is at fault. The fix moves it to the person that
 /// most of its photos are like beyond chance, or to a new folder.
 ///
 /// Scores: `similarity` between the groups, `within` the group at fault; means over pairs.
@@ -28,10 +22,8 @@ pub(super) fn merged(people: &People<'_>, likeness: &[Likeness], limits: &Limits
             &[a, b] => two_strangers(people, likeness, limits, a, b),
             [_, _, _, _, ..] => groups(people, &members, limits.threshold).map(|groups| {
                 let owner = owner(likeness, &groups.smaller, limits).filter(|owner| *owner != person);
-                let target = owner.map_or_else(
-                    || format!("{} (2)", people.names[person]),
-                    |owner| people.names[owner].to_owned(),
-                );
+                let target = owner
+                    .map_or_else(|| format!("{} (2)", people.names[person]), |owner| people.names[owner].to_owned());
                 finding(people, groups, owner, Fix::Relabel { person: target })
             }),
             _ => None,
@@ -52,17 +44,10 @@ struct Groups {
 }
 
 /// A folder of two photos that are not alike, and nothing tells which is right.
-fn two_strangers(
-    people: &People<'_>,
-    likeness: &[Likeness],
-    limits: &Limits,
-    a: usize,
-    b: usize,
-) -> Option<Finding> {
+fn two_strangers(people: &People<'_>, likeness: &[Likeness], limits: &Limits, a: usize, b: usize) -> Option<Finding> {
     let similarity = people.vectors.similarity(a, b);
-    let known = [a, b].iter().any(|&photo| {
-        is_wrong(&likeness[photo], limits) && likeness[photo].found(limits).is_some()
-    });
+    let known =
+        [a, b].iter().any(|&photo| is_wrong(&likeness[photo], limits) && likeness[photo].found(limits).is_some());
     if similarity >= APART * limits.threshold || known {
         return None;
     }
@@ -71,70 +56,78 @@ fn two_strangers(
 
 /// The two people of a folder, if they are two.
 fn groups(people: &People<'_>, members: &[usize], threshold: f32) -> Option<Groups> {
-    let mut members = members.to_vec();
-    for _ in 0..=OUTLIERS {
-        if members.len() < 4 {
-            return None;
+    let mut clusters = average_linkage(people, members, APART * threshold);
+    clusters.retain(|cluster| cluster.photos.len() >= 2 && cluster.within() >= threshold);
+    // The largest first; of equals the one with the first photo.
+    clusters.sort_by_key(|cluster| (std::cmp::Reverse(cluster.photos.len()), cluster.photos[0]));
+    let mut clusters = clusters.into_iter();
+    let (larger, smaller) = (clusters.next()?, clusters.next()?);
+    let (similarity, within) = (larger.similarity(&smaller), smaller.within());
+    Some(Groups { smaller: smaller.photos, larger: larger.photos, similarity, within })
+}
+
+struct Cluster {
+    /// In ascending order.
+    photos: Vec<usize>,
+    /// The sum of their vectors.
+    sum: Vec<f64>,
+}
+
+impl Cluster {
+    /// Mean similarity over all pairs of photos of two clusters.
+    fn similarity(&self, other: &Self) -> f32 {
+        product(&self.sum, &other.sum) / (self.photos.len() * other.photos.len()) as f32
+    }
+
+    /// Mean similarity between different photos of a cluster of at least two.
+    fn within(&self) -> f32 {
+        let n = self.photos.len() as f32;
+        // All ordered pairs, less each photo with itself, which is 1.
+        (product(&self.sum, &self.sum) - n) / (n * (n - 1.0))
+    }
+
+    fn join(&mut self, other: Self) {
+        self.photos.extend(other.photos);
+        self.photos.sort_unstable();
+        self.sum.iter_mut().zip(other.sum).for_each(|(sum, more)| *sum += more);
+    }
+}
+
+/// Joins the two likest clusters, beginning with single photos, until none are as alike as `least`.
+fn average_linkage(people: &People<'_>, members: &[usize], least: f32) -> Vec<Cluster> {
+    let single = |&photo: &usize| Some(Cluster { photos: vec![photo], sum: people.mean([photo].into_iter()) });
+    let mut clusters: Vec<Option<Cluster>> = members.iter().map(single).collect();
+    let nearest = |clusters: &[Option<Cluster>], at: usize| -> Option<(usize, f32)> {
+        let own = clusters[at].as_ref()?;
+        let others = clusters.iter().enumerate().filter(|(other, _)| *other != at);
+        let similarities = others.filter_map(|(at, other)| Some((at, own.similarity(other.as_ref()?))));
+        // The first of equals.
+        similarities.reduce(|best, next| if next.1 > best.1 { next } else { best })
+    };
+    let mut likest: Vec<Option<(usize, f32)>> = (0..clusters.len()).map(|at| nearest(&clusters, at)).collect();
+    loop {
+        let pairs =
+            likest.iter().enumerate().filter_map(|(a, likest)| likest.map(|(b, similarity)| (a, b, similarity)));
+        let best = pairs.reduce(|best, next| if next.2 > best.2 { next } else { best });
+        let Some((a, b, _)) = best.filter(|(.., similarity)| *similarity >= least) else { break };
+        let Some(gone) = clusters[b].take() else { break };
+        if let Some(cluster) = &mut clusters[a] {
+            cluster.join(gone);
         }
-        let (mut smaller, mut larger) = two_means(people, &members);
-        if smaller.len() > larger.len() || smaller.len() == larger.len() && smaller > larger {
-            std::mem::swap(&mut smaller, &mut larger);
-        }
-        match smaller.as_slice() {
-            [] => return None,
-            &[outlier] => members.retain(|photo| *photo != outlier),
-            _ => {
-                let similarity =
-                    product(&people.mean(smaller.iter().copied()), &people.mean(larger.iter().copied()));
-                let within = [&smaller, &larger].map(|group| mean_of_pairs(people, group));
-                let two = similarity < APART * threshold && within.iter().all(|within| *within >= threshold);
-                return two.then_some(Groups { smaller, larger, similarity, within: within[0] });
+        likest[b] = None;
+        // A join is never liker to others than the liker of its parts was: only these may change.
+        for at in 0..clusters.len() {
+            if at == a || likest[at].is_some_and(|(other, _)| other == a || other == b) {
+                likest[at] = nearest(&clusters, at);
             }
         }
     }
-    None
-}
-
-/// Mean similarity between different photos of a group of at least two.
-fn mean_of_pairs(people: &People<'_>, group: &[usize]) -> f32 {
-    let mean = people.mean(group.iter().copied());
-    let n = group.len() as f32;
-    // The mean over all n * n ordered pairs holds each photo with itself, which is 1.
-    (product(&mean, &mean) * n - 1.0) / (n - 1.0)
-}
-
-fn two_means(people: &People<'_>, members: &[usize]) -> (Vec<usize>, Vec<usize>) {
-    let unit = |mut vector: Vec<f64>| {
-        let length = vector.iter().map(|v| v * v).sum::<f64>().sqrt().max(1e-12);
-        vector.iter_mut().for_each(|v| *v /= length);
-        vector
-    };
-    let likeness = |photo: usize, center: &[f64]| {
-        people.vectors.get(photo).iter().zip(center).map(|(a, b)| f64::from(*a) * b).sum::<f64>()
-    };
-    let farthest = |center: &[f64]| {
-        members.iter().copied().min_by(|a, b| likeness(*a, center).total_cmp(&likeness(*b, center))).unwrap_or_default()
-    };
-    let seed = farthest(&unit(people.mean(members.iter().copied())));
-    let opposite = farthest(&people.mean([seed].into_iter()));
-    let mut centers = [seed, opposite].map(|photo| people.mean([photo].into_iter()));
-    let mut groups = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let next: (Vec<usize>, Vec<usize>) =
-            members.iter().partition(|&&photo| likeness(photo, &centers[0]) > likeness(photo, &centers[1]));
-        if next == groups {
-            break;
-        }
-        centers = [&next.0, &next.1].map(|group| unit(people.mean(group.iter().copied())));
-        groups = next;
-    }
-    groups
+    clusters.into_iter().flatten().collect()
 }
 
 /// The person that more than half of the photos are like beyond chance.
 fn owner(likeness: &[Likeness], photos: &[usize], limits: &Limits) -> Option<usize> {
-    let mut found: Vec<usize> =
-        photos.iter().filter_map(|&photo| likeness[photo].found(limits)).collect();
+    let mut found: Vec<usize> = photos.iter().filter_map(|&photo| likeness[photo].found(limits)).collect();
     found.sort_unstable();
     let longest = found.chunk_by(|a, b| a == b).max_by_key(|run| run.len())?;
     (2 * longest.len() > photos.len()).then_some(longest[0])

@@ -8,7 +8,11 @@ use crate::doctor::{Finding, Fix, Kind, scores};
 /// How much likelier the rival must be than the own person.
 const MARGIN: f32 = 0.15;
 
-/// Photos whose likeness to their own person is below the threshold, and by a margin below that to a rival.
+/// So far below the threshold, as a share of it, that it needs no rival: a stranger among few people has none.
+const STRANGER: f32 = 0.5;
+
+/// Photos whose likeness to their own person is below the threshold, and by a margin below that to a rival, or far below
+/// the threshold.
 ///
 /// Where the rival is found beyond chance, the fix is to move the photo there. Else all that is known is that the photo
 /// is not like the others of its folder. In a folder in which no photo is like another, one is taken to be right: the
@@ -42,9 +46,11 @@ pub(super) fn mislabelled(
     flagged.into_iter().map(|photo| finding(people, &likeness[photo], photo, limits)).collect()
 }
 
-/// Whether a photo is not like its own person, and clearly liker another.
+/// Whether a photo is not like its own person: clearly liker another, or not at all.
 pub(super) fn is_wrong(likeness: &Likeness, limits: &Limits) -> bool {
-    likeness.own.is_some_and(|own| own < limits.threshold) && likeness.margin() >= MARGIN
+    likeness
+        .own
+        .is_some_and(|own| own < limits.threshold && (likeness.margin() >= MARGIN || own < STRANGER * limits.threshold))
 }
 
 fn finding(people: &People<'_>, likeness: &Likeness, photo: usize, limits: &Limits) -> Finding {

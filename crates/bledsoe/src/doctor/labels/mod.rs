@@ -5,7 +5,8 @@
 //! likeness to its *own* folder (without itself) and to its *rival*, the other person it is likest. By chance the rival
 //! of a right photo is rather like it where there are thousands of people, so neither number is judged alone:
 //!
-//! - [`mislabelled`]: the own likeness is below the embedder's threshold and the rival's is clearly above it.
+//! - [`mislabelled`]: the own likeness is below the embedder's threshold and the rival's is clearly above it, or it is
+//!   hardly alike at all.
 //! - [`merged`]: a folder's photos fall into two groups, each alike in itself, but not alike together.
 //! - [`split`]: the photos of two folders are on average as alike as those of one person.
 //!

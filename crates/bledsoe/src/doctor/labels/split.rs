@@ -27,7 +27,11 @@ pub(super) fn split(people: &People<'_>, likeness: &[Likeness], limits: &Limits)
             let smaller = size(person) < size(rival) || size(person) == size(rival) && person > rival;
             2 * votes > size(person) && (smaller || size(person) == size(rival))
         })
-        .map(|((person, rival), _)| if size(person) == size(rival) { (person.max(rival), person.min(rival)) } else { (person, rival) })
+        .map(
+            |((person, rival), _)| {
+                if size(person) == size(rival) { (person.max(rival), person.min(rival)) } else { (person, rival) }
+            },
+        )
         .collect();
     pairs.sort_unstable();
     pairs.dedup();
