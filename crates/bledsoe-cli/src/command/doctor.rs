@@ -7,7 +7,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use bledsoe::{
     dataset::Skipped,
     detect::Select,
@@ -93,7 +93,9 @@ fn move_photos(
     work: fn(&Path, &Path, &AtomicBool) -> bledsoe::Result<moves::Moved>,
 ) -> Result<ExitCode> {
     let total = moves::read(list)?.len();
-    let moved = console::with_progress(total, |monitor| work(&args.dir, list, monitor.stop))?;
+    let moved = console::with_progress(total, |monitor| work(&args.dir, list, monitor.stop)).map_err(|e| {
+        interrupted(e, "interrupted between two photos: run the same again, or take it back with --undo")
+    })?;
     console::tell_skipped(&moved.failed, None);
     let undo = args.apply.as_deref().map(moves::undo_list);
     if args.json {
@@ -110,6 +112,14 @@ fn move_photos(
         }
     }
     Ok(console::exit_code(&moved.failed))
+}
+
+/// The error, or what to do now if it is that the user stopped the run.
+fn interrupted(error: anyhow::Error, advice: &'static str) -> anyhow::Error {
+    match error.downcast_ref::<bledsoe::Error>() {
+        Some(bledsoe::Error::Interrupted) => anyhow!(advice),
+        _ => error,
+    }
 }
 
 /// What the photos are examined with.
@@ -154,6 +164,13 @@ impl Instruments {
         let scan = scan(dir)?;
         console::with_progress(scan.items.len(), |monitor| {
             doctor::examine(&scan, &self.finder, self.embedder.as_ref(), self.known.as_ref(), monitor)
+        })
+        .map_err(|e| {
+            interrupted(
+                e,
+                "interrupted; nothing was changed. A run over many photos that can be resumed: bledsoe embed --resume, then \
+                 give its table with --embeddings",
+            )
         })
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::doctor::{Exam, similarity::Vectors};
 
-/// The photos that show a face and lie in a person's folder, ordered by person.
+/// The photos that show a face, sharp enough to be judged, and lie in a person's folder; ordered by person.
 pub(super) struct People<'a> {
     pub(super) exams: Vec<&'a Exam>,
     pub(super) names: Vec<&'a str>,
@@ -90,10 +90,13 @@ fn quantile(values: &mut [f32], share: f32) -> Option<f32> {
 }
 
 impl<'a> People<'a> {
-    pub(super) fn new(exams: &'a [Exam]) -> Self {
+    pub(super) fn new(exams: &'a [Exam], least_sharpness: f32) -> Self {
         let mut with_face: Vec<(&str, &Exam, &[f32])> = exams
             .iter()
-            .filter_map(|exam| Some((exam.person.as_deref()?, exam, exam.subject.as_ref()?.vector.as_slice())))
+            .filter_map(|exam| {
+                let subject = exam.subject.as_ref().filter(|subject| subject.sharpness >= least_sharpness)?;
+                Some((exam.person.as_deref()?, exam, subject.vector.as_slice()))
+            })
             .collect();
         with_face.sort_by_key(|(person, exam, _)| (*person, exam.path.as_str()));
         let (mut names, mut photos, mut person) = (Vec::new(), Vec::<Range<usize>>::new(), Vec::new());

@@ -24,10 +24,10 @@ use split::split;
 
 use super::{Exam, Finding, Thresholds};
 
-/// All findings about labels; each photo is at fault at most once. Photos that lie in no person's folder or show no face
-/// are passed over.
+/// All findings about labels; each photo is at fault at most once. Photos that lie in no person's folder, show no face, or
+/// are too blurred to be judged are passed over.
 pub(super) fn check(exams: &[Exam], thresholds: &Thresholds) -> Vec<Finding> {
-    let people = People::new(exams);
+    let people = People::new(exams, thresholds.sharpness);
     let likeness = people.likeness();
     let limits = Limits::of(&people, &likeness, thresholds.similarity);
     let merged = merged(&people, &likeness, &limits);
@@ -204,6 +204,9 @@ mod tests {
         world.exams.push(exam("p000/noface.jpg", Some("p000"), None));
         let vector = world.exams[0].subject.as_ref().map(|subject| subject.vector.clone());
         world.exams.push(exam("top.jpg", None, vector));
+        world.photo(700, "p000", "blurred");
+        let subject = world.exams.last_mut().and_then(|exam| exam.subject.as_mut());
+        subject.unwrap().sharpness = 0.001;
         assert_eq!(world.check(), []);
         assert_eq!(check(&[], &Thresholds::new(0.45).unwrap()), []);
     }
