@@ -9,7 +9,7 @@ pub fn none(exams: &[Exam]) -> Vec<Finding> {
 }
 
 /// Photos with another face at least `least_size` times as wide as the subject's, which might be meant instead.
-/// Bystanders smaller than that do no harm. Photos of which only one face is known are passed over.
+/// Bystanders smaller than that do no harm. Photos of which only one face is known are passed over. The largest others come first.
 ///
 /// Scores: `faces` (all that were found) and `size_ratio` (width of the largest other face over the subject's).
 pub fn several(exams: &[Exam], least_size: f32) -> Vec<Finding> {
@@ -20,5 +20,7 @@ pub fn several(exams: &[Exam], least_size: f32) -> Vec<Finding> {
         let scores = scores([("faces", faces.len() as f32), ("size_ratio", ratio)]);
         (ratio >= least_size).then(|| Finding::of_photo(Kind::SeveralFaces, exam, scores, Fix::Look))
     };
-    exams.iter().filter_map(check).collect()
+    let mut findings: Vec<Finding> = exams.iter().filter_map(check).collect();
+    findings.sort_by(|a, b| b.scores["size_ratio"].total_cmp(&a.scores["size_ratio"]));
+    findings
 }

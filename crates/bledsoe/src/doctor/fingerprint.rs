@@ -46,7 +46,7 @@ impl PictureHash {
 }
 
 /// Columns and rows of a fingerprint.
-const SIDE: usize = 32;
+const SIDE: usize = 24;
 
 /// How much of a fingerprint's side a chip's side takes: the rest is what surrounds the face.
 const FACE_SHARE: f32 = 0.45;

@@ -192,7 +192,7 @@ impl Thresholds {
         }
         Ok(Self {
             similarity,
-            same_picture: 0.95,
+            same_picture: 0.9,
             same_hash: 0.08,
             other_face: 0.6,
             sharpness: 0.0065,

@@ -118,6 +118,7 @@ pub fn advise(fix: &Fix) -> String {
 }
 
 const STYLE: &str = "\
+a { color: var(--bar); }
 .finding { padding: .8rem; margin-bottom: .8rem; }
 .shots { display: flex; flex-wrap: wrap; gap: .5rem; align-items: flex-end; margin: .5rem 0; }
 .shots figure { width: 8rem; }
@@ -208,5 +209,56 @@ fn picture(file: PathBuf, name: &str) -> String {
             format!("<img alt=\"{}\" src=\"data:image/jpeg;base64,{}\">", escape(name), STANDARD.encode(jpeg))
         }
         Err(_) => "<p class=\"quiet\">cannot be shown</p>".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(kind: Kind, photo: &str, scores: &[(&'static str, f32)]) -> Finding {
+        Finding {
+            kind,
+            photos: vec![photo.into()],
+            people: vec!["A & B".into(), "C".into()],
+            others: vec!["gone.jpg".into()],
+            scores: scores.iter().copied().collect(),
+            fix: Fix::Relabel { person: "C".into() },
+        }
+    }
+
+    fn html(folder: &Path, findings: &[Finding]) -> String {
+        let failed = [Skipped { path: "<bad>.jpg".into(), stage: "decode".into(), reason: "damaged".into() }];
+        let settings = serde_json::json!({ "threshold": 0.4 });
+        page(&Report { folder, against: None, photos: 7, findings, failed: &failed, settings: &settings }).unwrap()
+    }
+
+    #[test]
+    fn shows_each_finding_with_its_photo_and_needs_nothing_from_outside() {
+        let dir = tempfile::tempdir().unwrap();
+        Photo::new(300, 200, vec![90; 180_000]).unwrap().save(&dir.path().join("a.png")).unwrap();
+        let found = finding(Kind::Mislabelled, "a.png", &[("own", 0.12), ("other", 0.81)]);
+        let html = html(dir.path(), &[found]);
+        assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("<script"));
+        assert_eq!(html.matches("data:image/jpeg;base64,").count(), 1);
+        assert!(html.contains("cannot be shown") && html.contains("&lt;bad&gt;.jpg"));
+        assert!(
+            html.contains("looks like C (similarity 0.81), not like A &amp; B (0.12)") && html.contains("move to C")
+        );
+    }
+
+    #[test]
+    fn thousands_of_findings_are_cut_short_and_counted() {
+        let findings = vec![finding(Kind::Blurred, "none.jpg", &[]); SHOWN + 5];
+        let html = html(Path::new("/nowhere"), &findings);
+        assert_eq!(html.matches("<article").count(), SHOWN);
+        assert!(html.contains("and 5 more") && html.contains(">155<"));
+    }
+
+    #[test]
+    fn every_kind_has_its_sentence() {
+        for kind in Kind::ALL {
+            assert!(!describe(&finding(kind, "a.jpg", &[])).is_empty() && !title(kind).is_empty());
+        }
     }
 }

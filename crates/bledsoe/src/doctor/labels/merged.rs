@@ -1,10 +1,7 @@
 //! Two people in one folder.
 
-use super::{Likeness, Limits, People, likeness::product, mislabelled::is_wrong};
+use super::{Likeness, Limits, People, STRANGERS, likeness::product, mislabelled::is_wrong};
 use crate::doctor::{Finding, Fix, Kind, scores};
-
-/// Two groups are two people if their mean similarity is below this share of the embedder's threshold.
-const APART: f32 = 0.6;
 
 /// Folders whose photos fall into two groups of at least two photos, each alike in itself (mean similarity at least
 /// the embedder's threshold), but not alike together; and folders of two photos that are not alike, if neither is known elsewhere.
@@ -48,7 +45,7 @@ fn two_strangers(people: &People<'_>, likeness: &[Likeness], limits: &Limits, a:
     let similarity = people.vectors.similarity(a, b);
     let known =
         [a, b].iter().any(|&photo| is_wrong(&likeness[photo], limits) && likeness[photo].found(limits).is_some());
-    if similarity >= APART * limits.threshold || known {
+    if similarity >= STRANGERS * limits.threshold || known {
         return None;
     }
     Some(finding(people, Groups { smaller: vec![b], larger: vec![a], similarity, within: 1.0 }, None, Fix::Look))
@@ -56,7 +53,7 @@ fn two_strangers(people: &People<'_>, likeness: &[Likeness], limits: &Limits, a:
 
 /// The two people of a folder, if they are two.
 fn groups(people: &People<'_>, members: &[usize], threshold: f32) -> Option<Groups> {
-    let mut clusters = average_linkage(people, members, APART * threshold);
+    let mut clusters = average_linkage(people, members, STRANGERS * threshold);
     clusters.retain(|cluster| cluster.photos.len() >= 2 && cluster.within() >= threshold);
     // The largest first; of equals the one with the first photo.
     clusters.sort_by_key(|cluster| (std::cmp::Reverse(cluster.photos.len()), cluster.photos[0]));

@@ -2,17 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::{Likeness, Limits, People};
+use super::{Likeness, Limits, People, STRANGERS};
 use crate::doctor::{Finding, Fix, Kind, scores};
 
 /// How much likelier the rival must be than the own person.
 const MARGIN: f32 = 0.15;
 
-/// So far below the threshold, as a share of it, that it needs no rival: a stranger among few people has none.
-const STRANGER: f32 = 0.5;
-
-/// Photos whose likeness to their own person is below the threshold, and by a margin below that to a rival, or far below
-/// the threshold.
+/// Photos whose likeness to their own person is below the threshold, and by a margin below that to a rival, or so far below
+/// the threshold that no rival is needed: a stranger among few people has none.
 ///
 /// Where the rival is found beyond chance, the fix is to move the photo there. Else all that is known is that the photo
 /// is not like the others of its folder. In a folder in which no photo is like another, one is taken to be right: the
@@ -48,9 +45,9 @@ pub(super) fn mislabelled(
 
 /// Whether a photo is not like its own person: clearly liker another, or not at all.
 pub(super) fn is_wrong(likeness: &Likeness, limits: &Limits) -> bool {
-    likeness
-        .own
-        .is_some_and(|own| own < limits.threshold && (likeness.margin() >= MARGIN || own < STRANGER * limits.threshold))
+    likeness.own.is_some_and(|own| {
+        own < limits.threshold && (likeness.margin() >= MARGIN || own < STRANGERS * limits.threshold)
+    })
 }
 
 fn finding(people: &People<'_>, likeness: &Likeness, photo: usize, limits: &Limits) -> Finding {

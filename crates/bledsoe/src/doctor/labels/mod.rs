@@ -24,6 +24,10 @@ use split::split;
 
 use super::{Exam, Finding, Thresholds};
 
+/// Photos less alike than this share of the embedder's threshold are of strangers: hardly a photo of LFW is less like the
+/// others of its person.
+const STRANGERS: f32 = 0.6;
+
 /// All findings about labels; each photo is at fault at most once. Photos that lie in no person's folder, show no face, or
 /// are too blurred to be judged are passed over.
 pub(super) fn check(exams: &[Exam], thresholds: &Thresholds) -> Vec<Finding> {
@@ -149,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_stray_that_nobody_knows_is_found_without_an_owner() {
-        let mut world = World::people(5, 40, 4);
-        world.photo(700, "p000", "stray");
+        let mut world = World::people(5, 40, 6);
+        world.photo(701, "p000", "stray");
         let findings = world.check();
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert_eq!((findings[0].kind, &findings[0].fix), (Kind::Mislabelled, &Fix::Look));
