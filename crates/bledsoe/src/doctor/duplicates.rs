@@ -15,7 +15,7 @@ struct Pair {
     equal_files: bool,
 }
 
-/// Near-duplicates: the same file; or the same face in the same picture around it (embeddings as of one person, and
+/// Near-duplicates: the same file; or the same face in the same picture around it (embeddings nearly equal, and
 /// fingerprints that agree), which finds re-encoded, resized and slightly cropped copies; or the same hash of the whole
 /// picture. Copies are grouped; all but the best (most pixels, then the largest file) are at fault.
 ///
@@ -140,7 +140,7 @@ fn pairs(exams: &[Exam], others: &[Exam], thresholds: &Thresholds) -> Vec<Pair> 
         let near = columns
             .iter()
             .zip(similarities)
-            .filter(|(b, s)| **s >= thresholds.similarity && !(same_list && **b <= rows[row]));
+            .filter(|(b, s)| **s >= thresholds.same_face && !(same_list && **b <= rows[row]));
         let agreeing = near.filter_map(|(&b, _)| {
             let other = others[b].subject.as_ref()?.fingerprint.as_ref()?;
             Some((rows[row], b, own.agreement(other)))

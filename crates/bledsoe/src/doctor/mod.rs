@@ -167,6 +167,8 @@ fn scores<const N: usize>(scores: [(&'static str, f32); N]) -> BTreeMap<&'static
 pub struct Thresholds {
     /// Cosine similarity of one person's faces, by the embedder's contract: strangers reach it once in a thousand pairs.
     pub similarity: f32,
+    /// Cosine similarity of one face in the same picture.
+    pub same_face: f32,
     /// Least agreement of two fingerprints of one picture, 0 to 1.
     pub same_picture: f32,
     /// Most distance of two hashes of one picture, 0 to 1.
@@ -192,6 +194,8 @@ impl Thresholds {
         }
         Ok(Self {
             similarity,
+            // Copies of a photo are far more alike than two photos of a person: four fifths of the way to equal.
+            same_face: similarity + 0.8 * (1.0 - similarity),
             same_picture: 0.9,
             same_hash: 0.08,
             other_face: 0.6,
