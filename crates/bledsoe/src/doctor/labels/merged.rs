@@ -113,9 +113,9 @@ fn average_linkage(people: &People<'_>, members: &[usize], least: f32) -> Vec<Cl
         }
         likest[b] = None;
         // A join is never liker to others than the liker of its parts was: only these may change.
-        for at in 0..clusters.len() {
-            if at == a || likest[at].is_some_and(|(other, _)| other == a || other == b) {
-                likest[at] = nearest(&clusters, at);
+        for (at, likest) in likest.iter_mut().enumerate() {
+            if at == a || likest.is_some_and(|(other, _)| other == a || other == b) {
+                *likest = nearest(&clusters, at);
             }
         }
     }
