@@ -270,7 +270,7 @@ mod tests {
 
     use super::*;
 
-    const GO_ON: AtomicBool = AtomicBool::new(false);
+    static GO_ON: AtomicBool = AtomicBool::new(false);
 
     fn put(folder: &Path, path: &str, content: &str) {
         let path = folder.join(path);
