@@ -78,6 +78,7 @@ pub mod benchmark;
 pub mod classify;
 pub mod dataset;
 pub mod detect;
+pub mod doctor;
 pub mod embed;
 pub mod engine;
 pub mod evaluate;

@@ -3,6 +3,7 @@
 mod align;
 mod benchmark;
 mod demo;
+mod doctor;
 mod embed;
 mod engine;
 mod evaluate;
@@ -24,6 +25,7 @@ pub enum Command {
     Train(train::Args),
     Evaluate(evaluate::Args),
     Benchmark(benchmark::Args),
+    Doctor(doctor::Args),
     Identify(identify::Args),
     Verify(verify::Args),
     Models(models::Args),
@@ -40,6 +42,7 @@ impl Command {
             Self::Train(args) => train::run(args),
             Self::Evaluate(args) => evaluate::run(args),
             Self::Benchmark(args) => benchmark::run(args),
+            Self::Doctor(args) => doctor::run(args),
             Self::Identify(args) => identify::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Models(args) => models::run(args),

@@ -6,6 +6,7 @@
 mod bad_photos;
 mod demo;
 mod detection;
+mod doctor;
 mod lfw;
 mod models;
 mod protocols;

@@ -27,6 +27,21 @@ fn taps(from: usize, to: usize) -> Vec<Taps> {
 }
 
 impl Photo {
+    /// The photo shrunk so that its longer side is at most `side` pixels; as it is if it is no larger.
+    pub(crate) fn thumbnail(&self, side: u32) -> Self {
+        let longer = self.width.max(self.height);
+        if longer <= side.max(1) {
+            return self.clone();
+        }
+        let shrunk = |own: u32| (u64::from(own) * u64::from(side.max(1))).div_ceil(u64::from(longer)) as u32;
+        let (width, height) = (shrunk(self.width), shrunk(self.height));
+        let plane = width as usize * height as usize;
+        let mut planes = vec![0.0; 3 * plane];
+        self.write_planes(width as usize, height as usize, width as usize, &mut planes);
+        let rgb = (0..plane).flat_map(|at| [0, 1, 2].map(|channel| (planes[channel * plane + at] + 0.5) as u8));
+        Self { width, height, rgb: rgb.collect() }
+    }
+
     /// Writes the photo, resized to `width` x `height` pixels, into the upper left of three planes (red, green, blue;
     /// values 0 to 255) of `stride` columns each. The rest of `planes` stays as it is.
     ///

@@ -10,7 +10,7 @@ use crate::{
     Result,
     align::{Template, warp},
     dataset::Skipped,
-    detect::{Detector, Select},
+    detect::{Detection, Detector, Select},
     landmark::Landmarker,
     photo::{self, Limits, Photo},
 };
@@ -39,7 +39,7 @@ impl Finder {
         Photo::decode(bytes, &self.limits).map_err(|e| skip(e.reason()))
     }
 
-    fn cut_out(&self, photo: &Photo, detection: crate::detect::Detection) -> Result<FoundFace> {
+    fn cut_out(&self, photo: &Photo, detection: Detection) -> Result<FoundFace> {
         let landmarks = self.landmarker.landmarks(photo, &detection)?;
         let chips = self
             .templates
@@ -75,7 +75,29 @@ pub(crate) fn batches(photos: Vec<Encoded>) -> Vec<Vec<Encoded>> {
 }
 
 impl Finder {
-    fn find(&self, photos: Vec<Encoded>) -> Result<Vec<Processed>> {
+    /// Like [`Source::process`], with what `look` makes of each photo while it is decoded: it is given the photo, every
+    /// face that the detector found in it, and the faces chosen of them (none where there is none). The second of a pair
+    /// is `None` for a photo that could not be decoded.
+    ///
+    /// # Errors
+    /// When an engine fails.
+    pub fn examine<T: Send>(
+        &self,
+        photos: Vec<Encoded>,
+        look: impl Fn(&Photo, &[Detection], &[FoundFace]) -> T + Sync,
+    ) -> Result<Vec<(Processed, Option<T>)>> {
+        let mut examined = Vec::with_capacity(photos.len());
+        for batch in batches(photos) {
+            examined.extend(self.find(batch, &look)?);
+        }
+        Ok(examined)
+    }
+
+    fn find<T: Send>(
+        &self,
+        photos: Vec<Encoded>,
+        look: &(impl Fn(&Photo, &[Detection], &[FoundFace]) -> T + Sync),
+    ) -> Result<Vec<(Processed, Option<T>)>> {
         let decoded: Vec<Result<Photo, Skipped>> = photos.par_iter().map(|p| self.decode(p)).collect();
         let readable: Vec<&Photo> = decoded.iter().filter_map(|p| p.as_ref().ok()).collect();
         let mut detections = self.detector.detect(&readable)?.into_iter();
@@ -93,35 +115,35 @@ impl Finder {
         Ok(with_boxes
             .into_par_iter()
             .map(|(encoded, found)| {
-                let skip = |stage: &str, reason: String| Skipped {
-                    path: encoded.item.relative.clone(),
-                    stage: stage.into(),
-                    reason,
-                };
-                let faces = found.and_then(|(photo, boxes)| {
-                    let chosen = self.select.choose(boxes, photo.width(), photo.height());
-                    if chosen.is_empty() {
-                        return Err(skip("detect", format!("no face found by {}", self.detector.id())));
+                let (faces, seen) = match found {
+                    Err(skipped) => (Err(skipped), None),
+                    Ok((photo, boxes)) => {
+                        let faces = self.choose(&encoded, photo, boxes.clone());
+                        let seen = look(photo, &boxes, faces.as_deref().unwrap_or_default());
+                        (faces, Some(seen))
                     }
-                    chosen
-                        .into_iter()
-                        .map(|detection| self.cut_out(photo, detection))
-                        .collect::<Result<Vec<_>>>()
-                        .map_err(|e| skip("align", e.to_string()))
-                });
-                Processed { item: encoded.item, sha256: encoded.sha256, faces }
+                };
+                (Processed { item: encoded.item, sha256: encoded.sha256, faces }, seen)
             })
             .collect())
+    }
+
+    fn choose(&self, encoded: &Encoded, photo: &Photo, boxes: Vec<Detection>) -> Result<Vec<FoundFace>, Skipped> {
+        let skip =
+            |stage: &str, reason: String| Skipped { path: encoded.item.relative.clone(), stage: stage.into(), reason };
+        let chosen = self.select.choose(boxes, photo.width(), photo.height());
+        if chosen.is_empty() {
+            return Err(skip("detect", format!("no face found by {}", self.detector.id())));
+        }
+        let faces = chosen.into_iter().map(|detection| self.cut_out(photo, detection));
+        faces.collect::<Result<Vec<_>>>().map_err(|e| skip("align", e.to_string()))
     }
 }
 
 impl Source for Finder {
     fn process(&self, photos: Vec<Encoded>) -> Result<Vec<Processed>> {
-        let mut processed = Vec::with_capacity(photos.len());
-        for batch in batches(photos) {
-            processed.extend(self.find(batch)?);
-        }
-        Ok(processed)
+        let examined = self.examine(photos, |_, _, _| ())?;
+        Ok(examined.into_iter().map(|(processed, _)| processed).collect())
     }
 
     fn settings(&self) -> serde_json::Value {

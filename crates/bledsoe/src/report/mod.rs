@@ -4,7 +4,8 @@
 //! script and loads nothing.
 //!
 //! - [`identification`]: who was enrolled, and who was recognised;
-//! - [`benchmark`]: the figures of a protocol, with plots and the worst errors.
+//! - [`benchmark`]: the figures of a protocol, with plots and the worst errors;
+//! - [`doctor`]: what is wrong with a folder of photos.
 //!
 //! ```
 //! use bledsoe::{
@@ -27,6 +28,7 @@
 //! ```
 
 pub mod benchmark;
+pub mod doctor;
 pub mod identification;
 mod page;
 mod plot;

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use image::{RgbImage, imageops};
 
 use crate::{Error, Result, photo::Photo};
 
@@ -46,15 +45,7 @@ pub(super) fn data_url(photo: &Photo) -> Result<String> {
 
 /// [`data_url`] of a photo made to fit a square of `side` pixels; smaller ones stay as they are.
 pub(super) fn thumbnail_url(photo: &Photo, side: u32) -> Result<String> {
-    let (width, height) = (photo.width(), photo.height());
-    if width <= side && height <= side {
-        return data_url(photo);
-    }
-    let scale = f64::from(side) / f64::from(width.max(height));
-    let fit = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
-    let Some(image) = RgbImage::from_raw(width, height, photo.rgb().to_vec()) else { return data_url(photo) };
-    let small = imageops::thumbnail(&image, fit(width), fit(height));
-    data_url(&Photo::new(small.width(), small.height(), small.into_raw())?)
+    data_url(&photo.thumbnail(side))
 }
 
 /// A share as text: `99.42 %`; a dash if it is not a number.
