@@ -11,7 +11,8 @@ use bledsoe::{
     landmark::{Landmarks, Scheme},
 };
 
-const DIM: usize = 16;
+/// Length of an embedding.
+pub const DIM: usize = 16;
 
 /// Numbers between -1 and 1, the same in every run.
 fn noise(seed: &str) -> Vec<f32> {

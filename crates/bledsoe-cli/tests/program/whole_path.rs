@@ -1,12 +1,15 @@
 //! From photos or embeddings to a trained, tested classifier that names people.
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    path::Path,
+};
 
-use bledsoe::embed::table::FaceRow;
+use bledsoe::embed::table::{FaceRow, Origin, TableWriter};
 
 use crate::{
     example_photos, json, photos_below, run,
-    tables::{row, write},
+    tables::{DIM, row, write},
     text,
 };
 

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::page::{self, count, escape, table, thumbnail_url};
 use crate::{
-    Error, Result,
+    Result,
     dataset::Skipped,
     doctor::{Finding, Fix, Kind},
     photo::{Limits, Photo},
@@ -44,7 +44,7 @@ pub struct Report<'a> {
 /// Writes the report to `path`: one HTML file with everything in it.
 ///
 /// # Errors
-/// [`Error::Io`] when the file cannot be written.
+/// [`Error::Io`](crate::Error::Io) when the file cannot be written.
 pub fn write(path: &Path, report: &Report<'_>) -> Result<()> {
     page::write(path, &html(report)?)
 }

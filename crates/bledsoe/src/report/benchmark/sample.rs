@@ -6,7 +6,7 @@ use super::{About, Failure, Model, Picture, PicturePair, identification::*, veri
 use crate::{
     evaluate::{
         search::{ClosedSet, CmcPoint, DetPoint, FALSE_POSITIVE_RATES, OpenSet},
-        verification::{FALSE_ACCEPT_RATES, Fold, Intervals, RocPoint, Verification},
+        verification::{FALSE_ACCEPT_RATES, Fold, FoldsFrom, Intervals, RocPoint, Verification},
     },
     photo::{Limits, Photo},
 };
@@ -121,6 +121,7 @@ fn verified(same: &[f64], different: &[f64], failures: usize) -> Verification {
         },
         tar_at_far,
         folds: folds.collect(),
+        folds_from: FoldsFrom::Protocol,
         roc: roc.chain([RocPoint { far: 1.0, tar: 1.0, interval: [1.0, 1.0] }]).collect(),
     }
 }

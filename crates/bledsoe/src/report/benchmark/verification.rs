@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{About, Failure, PicturePair, Tile, about, failures, figure, pairs, rate, rates, tiles};
 use crate::{
     Result,
-    evaluate::verification::Verification,
+    evaluate::verification::{FoldsFrom, Verification},
     report::{
         page::{self, count, escape, estimate, percent, percents, similarity, table},
         plot::{Axis, Distribution, Mark, Point, Series, Unit, curves, histogram, legend},
@@ -271,9 +271,14 @@ fn folds(result: &Verification) -> String {
         .folds
         .iter()
         .map(|fold| vec![(u64::from(fold.fold) + 1).to_string(), similarity(fold.threshold), percent(fold.accuracy)]);
+    let origin = match result.folds_from {
+        FoldsFrom::Protocol => "",
+        FoldsFrom::People => " The protocol has no folds: people were dealt to ten.",
+        FoldsFrom::Pairs => " The protocol has no folds, and its people cannot be parted: pairs were dealt to ten.",
+    };
     format!(
-        "<section><h2>Folds</h2>\n<p class=\"quiet\">Each fold is tested with the threshold chosen on the others.</p>\n{}\
-         </section>\n",
+        "<section><h2>Folds</h2>\n<p class=\"quiet\">Each fold is tested with the threshold chosen on the others.{origin}</p>\n\
+         {}</section>\n",
         table("figures", &["fold", "threshold", "accuracy"], rows)
     )
 }
@@ -300,6 +305,7 @@ mod tests {
             thresholds: BTreeMap::new(),
             intervals: Intervals { accuracy_mean: empty, auc: empty, eer: empty, tar_at_far: BTreeMap::new() },
             folds: Vec::new(),
+            folds_from: FoldsFrom::Protocol,
             roc: Vec::new(),
         }
     }
