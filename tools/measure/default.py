@@ -112,7 +112,7 @@ def file_of(args, model, crop, mirrored):
 
 
 def stored(args, model, crop, mirrored):
-    """{image: the network's own vector}."""
+    """{image: unit vector}."""
     file = file_of(args, model, crop, mirrored)
     if not file.is_file():
         return {}
