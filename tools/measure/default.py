@@ -5,6 +5,7 @@ people with one. Nothing is chosen on View 2. `lfw.py detect` must have run with
 
   embed MODEL[@CROP]     embeddings of the own split's images, or of --all, straight and mirrored; added to the cache
   split SPEC ...         accept rates on the own split, d', open-set FNIR; intervals of the difference to the first SPEC
+  faces MODEL FOLDER     vectors of the faces of other photos, as FOLDER.npy in the cache, for centre
   report SPEC ...        View 1 and View 2 accuracy and accept rates, threshold at a false accept rate of 1e-3 on 100,000
                          pairs of strangers of View 1, open set on all of LFW
   centre SPEC            the same as split with vectors centred, whitened or normalised by a cohort: the faces in --others
@@ -181,6 +182,26 @@ def split(args):
         base = base or accepted
 
 
+def faces(args):
+    """Straight, by the contract's crop, of the face nearest the centre of each photo."""
+    model, folder = lfw.Model(args, args.specs[0]), Path(args.specs[1])
+    net, photos, points = lfw.session(args.networks / "centerface.onnx"), {}, {}
+    for path in sorted(folder.iterdir()):
+        photo = lfw.cv2.cvtColor(lfw.cv2.imread(str(path)), lfw.cv2.COLOR_BGR2RGB)
+        boxes, found = lfw.centerface(net, [photo])[0]
+        if len(boxes):
+            middle = np.array(photo.shape[1::-1]) / 2
+            nearest = np.argmin((((boxes[:, :2] + boxes[:, 2:4]) / 2 - middle) ** 2).sum(1))
+            photos[path.name], points[path.name] = photo, found[nearest]
+
+    class Found:
+        of = staticmethod(points.get)
+
+    vectors = model.embed(photos.get, Found, list(photos), model.template)
+    np.save(args.cache / f"{folder.name}.npy", vectors)
+    print(f"{len(vectors)} faces of {folder}")
+
+
 def centre(args):
     """--others: a .npy of the model's vectors of faces that are not LFW's, made with the same crop and flip."""
     own = Split(sorted(lfw.Points(args.cache).rows))
@@ -245,15 +266,15 @@ def report(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["embed", "split", "report", "centre"])
-    parser.add_argument("specs", nargs="+", metavar="SPEC")
+    parser.add_argument("command", choices=["embed", "faces", "split", "report", "centre"])
+    parser.add_argument("specs", nargs="+", metavar="SPEC", help="or MODEL FOLDER, for faces")
     parser.add_argument("--cache", type=Path, required=True, help="folder of results, shared with lfw.py")
     parser.add_argument("--networks", type=Path, help="folder of ID.onnx, for embed")
     parser.add_argument("--all", action="store_true", help="embed all images, for report")
     parser.add_argument("--others", type=Path, help="vectors of faces that are not LFW's, for centre")
     args = parser.parse_args()
-    if args.command == "embed" and args.networks is None:
-        parser.error("embed needs --networks")
+    if args.command in ("embed", "faces") and args.networks is None:
+        parser.error(f"{args.command} needs --networks")
     if args.command == "centre" and args.others is None:
         parser.error("centre needs --others")
     globals()[args.command](args)
