@@ -121,9 +121,11 @@ fn centerface_finds_the_same_faces() {
 
 fn embeddings_agree(id: &str, golden: &BTreeMap<String, Vec<f32>>) {
     let registry = Registry::embedded().unwrap();
-    let contract = registry.get(id).unwrap();
+    // The golden vectors are of straight chips.
+    let mut contract = registry.get(id).unwrap().clone();
+    contract.output.as_mut().unwrap().flip = false;
     let template = registry.template(contract.template.as_ref().unwrap()).unwrap();
-    let embedder = NetworkEmbedder::new(contract, template.clone(), session(id)).unwrap();
+    let embedder = NetworkEmbedder::new(&contract, template.clone(), session(id)).unwrap();
     let detector = CenterFace::new(session("centerface"), None);
     for (name, expected) in golden {
         let whole_path = name != "selftest.png";
