@@ -12,7 +12,7 @@ use bledsoe::{
     photo::Limits,
     pipeline::{
         ACCURATE_EMBEDDER, Alignment, ChipReader, DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, FAST_DETECTOR,
-        Finder, Loader, Source,
+        FAST_EMBEDDER, Finder, Loader, Source,
     },
 };
 
@@ -52,7 +52,7 @@ pub struct FinderArgs {
     /// photos in which those before it find nothing
     #[arg(long, value_name = "NAME")]
     detector: Option<String>,
-    /// Find faces fast: the same as --detector hog,centerface
+    /// Fast: the same as --detector hog,centerface, and --embedder mobilefacenet where an embedder is chosen
     #[arg(long, conflicts_with = "detector")]
     fast: bool,
     /// Double the photo N times before HOG or MMOD looks at it, to find smaller faces
@@ -102,23 +102,29 @@ impl FinderArgs {
 /// Which embedder is used.
 #[derive(clap::Args, Debug, Clone)]
 pub struct EmbedderArgs {
-    /// Embedder: mobilefacenet (if absent), facenet, dlib, an ONNX file with its contract beside it, or several joined by +
+    /// Embedder: mobilefacenet, facenet, dlib, an ONNX file with its contract beside it, or several joined by +
+    /// (mobilefacenet+dlib if absent)
     #[arg(long, value_name = "NAME")]
     embedder: Option<String>,
-    /// Tell people apart as well as the embedded models can: the same as --embedder mobilefacenet+facenet+dlib
-    #[arg(long, conflicts_with = "embedder")]
+    /// All embedded models together: the same as --embedder mobilefacenet+facenet+dlib
+    #[arg(long, conflicts_with_all = ["embedder", "fast"])]
     accurate: bool,
 }
 
 impl EmbedderArgs {
-    /// The embedder asked for, if one was.
-    pub fn asked(&self) -> Option<&str> {
-        self.embedder.as_deref().or(self.accurate.then_some(ACCURATE_EMBEDDER))
+    /// The embedder asked for, by name or by a preset, if one was.
+    pub fn asked(&self, finder: &FinderArgs) -> Option<&str> {
+        let preset = match (self.accurate, finder.fast) {
+            (true, _) => Some(ACCURATE_EMBEDDER),
+            (false, true) => Some(FAST_EMBEDDER),
+            (false, false) => None,
+        };
+        self.embedder.as_deref().or(preset)
     }
 
     /// The embedder's name.
-    pub fn name(&self) -> &str {
-        self.asked().unwrap_or(DEFAULT_EMBEDDER)
+    pub fn name(&self, finder: &FinderArgs) -> &str {
+        self.asked(finder).unwrap_or(DEFAULT_EMBEDDER)
     }
 }
 

@@ -14,7 +14,7 @@
 //!
 //! ```no_run
 //! use bledsoe::{
-//!     align::warp,
+//!     align::{Template, warp},
 //!     detect::Select,
 //!     engine::EngineConfig,
 //!     photo::{Limits, Photo},
@@ -24,10 +24,10 @@
 //! # fn main() -> bledsoe::Result<()> {
 //! let loader = Loader::new(&EngineConfig::default(), None)?;
 //! let embedder = loader.embedder(DEFAULT_EMBEDDER)?;
-//! let template = embedder.templates()[0].clone();
-//! let size = template.size();
+//! // The default is a fusion: it takes a chip of each of its embedders' templates.
+//! let templates: Vec<_> = embedder.templates().iter().map(|t| (t.clone(), t.size())).collect();
 //! let detector = loader.detector(DEFAULT_DETECTOR, &DetectorOptions::default())?;
-//! let landmarker = loader.landmarker("auto", DEFAULT_DETECTOR, &[(template.clone(), size)])?;
+//! let landmarker = loader.landmarker("auto", DEFAULT_DETECTOR, &templates)?;
 //!
 //! let mut chips = Vec::new();
 //! for file in ["passport.jpg", "selfie.jpg"] {
@@ -35,7 +35,8 @@
 //!     let found = detector.detect(&[&photo])?.remove(0);
 //!     for face in Select::Largest.choose(found, photo.width(), photo.height()) {
 //!         let landmarks = landmarker.landmarks(&photo, &face)?;
-//!         chips.push(vec![warp(&photo, &template.fit(&landmarks, size)?, size)]);
+//!         let chip = |(template, size): &(Template, u32)| Ok(warp(&photo, &template.fit(&landmarks, *size)?, *size));
+//!         chips.push(templates.iter().map(chip).collect::<bledsoe::Result<_>>()?);
 //!     }
 //! }
 //! let faces = embedder.embed(&chips)?;

@@ -13,7 +13,7 @@ use bledsoe::{
     detect::Select,
     doctor::{self, Exam, Finding, Kind, Known, Thresholds, moves},
     embed::{Embedder, table},
-    pipeline::{Alignment, DEFAULT_EMBEDDER, Finder, Loader, Source},
+    pipeline::{Alignment, FAST_EMBEDDER, Finder, Loader, Source},
     report,
 };
 use serde_json::json;
@@ -60,8 +60,8 @@ pub struct Args {
     /// Take embeddings from a table that `embed` wrote, for photos with the same content
     #[arg(long, value_name = "FILE.parquet")]
     embeddings: Option<PathBuf>,
-    /// Embedder: mobilefacenet, facenet, dlib, an ONNX file with its contract beside it, or several joined by + (that of
-    /// the table, if absent)
+    /// Embedder: mobilefacenet, facenet, dlib, an ONNX file with its contract beside it, or several joined by +
+    /// (if absent that of the table, or mobilefacenet, by which the doctor's limits were measured)
     #[arg(long, value_name = "NAME")]
     embedder: Option<String>,
     /// Similarity from which two faces count as one person (the embedder's own if absent)
@@ -137,7 +137,8 @@ impl Instruments {
         let name = match (&args.embedder, &table) {
             (Some(name), _) => name.as_str(),
             (None, Some((origin, _))) => origin.model.as_str(),
-            (None, None) => DEFAULT_EMBEDDER,
+            // The limits of the doctor were measured with this one.
+            (None, None) => FAST_EMBEDDER,
         };
         let loader = args.engine.loader()?;
         let embedder = loader.embedder(name)?;

@@ -40,7 +40,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     let scan = scan(&args.r#in)?;
     let loader = args.engine.loader()?;
-    let embedder = loader.embedder(args.embedder.name())?;
+    let embedder = loader.embedder(args.embedder.name(&args.finder))?;
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
     let summary = console::with_progress(scan.items.len(), |monitor| {
         pipeline::embed::embed(

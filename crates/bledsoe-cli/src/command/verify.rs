@@ -38,8 +38,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("verify compares one face of each photo: use --select center or largest");
     }
     let loader = args.engine.loader()?;
-    let embedder = loader.embedder(args.embedder.name())?;
-    let (threshold, origin) = match (args.threshold, loader.threshold(args.embedder.name())?) {
+    let embedder = loader.embedder(args.embedder.name(&args.finder))?;
+    let (threshold, origin) = match (args.threshold, loader.threshold(args.embedder.name(&args.finder))?) {
         (Some(given), _) => (given, "given".to_owned()),
         (None, Some(known)) => (known.similarity, format!("false accept rate {} on {}", known.far, known.measured_on)),
         (None, None) => bail!("no threshold was measured for {}: give one with --threshold", embedder.id()),

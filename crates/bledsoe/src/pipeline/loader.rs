@@ -19,10 +19,12 @@ use crate::{
 
 /// The detector that is used if none is named.
 pub const DEFAULT_DETECTOR: &str = "centerface";
-/// The detectors of `--fast`: HOG finds most faces in a fraction of the time.
+/// The detectors of `--fast`: HOG finds most faces in a fraction of the time, CenterFace the rest.
 pub const FAST_DETECTOR: &str = "hog,centerface";
 /// The embedder that is used if none is named.
-pub const DEFAULT_EMBEDDER: &str = "mobilefacenet";
+pub const DEFAULT_EMBEDDER: &str = "mobilefacenet+dlib";
+/// The embedder of `--fast`.
+pub const FAST_EMBEDDER: &str = "mobilefacenet";
 /// The embedder of `--accurate`.
 pub const ACCURATE_EMBEDDER: &str = "mobilefacenet+facenet+dlib";
 

@@ -32,7 +32,9 @@ pub use chunk::chunks;
 pub use finder::Finder;
 pub(crate) use finder::batches;
 pub use journal::Journal;
-pub use loader::{ACCURATE_EMBEDDER, DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, FAST_DETECTOR, Loader};
+pub use loader::{
+    ACCURATE_EMBEDDER, DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, FAST_DETECTOR, FAST_EMBEDDER, Loader,
+};
 
 use crate::{
     Error, Result,

@@ -51,7 +51,7 @@ impl FacesArgs {
             None => {
                 let scan = scan(images)?;
                 let loader = self.engine.loader()?;
-                let embedder = loader.embedder(self.embedder.name())?;
+                let embedder = loader.embedder(self.embedder.name(&self.finder))?;
                 let source = self.finder.source(images, &loader, embedder.as_ref())?;
                 let total = wanted.map_or(scan.items.len(), HashSet::len);
                 let faces = console::with_progress(total, |monitor| {
