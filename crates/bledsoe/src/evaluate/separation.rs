@@ -2,6 +2,9 @@
 
 use super::Bootstrap;
 
+/// Similarities computed in f32 that differ by less are the same, and a smaller spread is rounding.
+const RESOLUTION: f64 = 1e-6;
+
 /// Count, sum and sum of squares of similarities.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Moments {
@@ -65,7 +68,7 @@ impl Separation {
     }
 
     /// d': mean similarity of one person's pairs less that of different people's, over the root of the mean of their
-    /// variances. `None` without pairs, or where all similarities are the same.
+    /// variances. 0 where all similarities are the same; `None` without pairs.
     pub fn d_prime(&self) -> Option<f64> {
         self.drawn(&vec![1.0; self.people])
     }
@@ -111,7 +114,7 @@ impl Separation {
         if genuine.n < 1.0 || impostor.n < 1.0 {
             return None;
         }
-        let spread = ((genuine.variance() + impostor.variance()) / 2.0).sqrt();
+        let spread = ((genuine.variance() + impostor.variance()) / 2.0).sqrt().max(RESOLUTION);
         Some((genuine.mean() - impostor.mean()) / spread).filter(|d| d.is_finite())
     }
 }
@@ -129,7 +132,7 @@ mod tests {
         // Means 0.7 and 0.2, variances 0.01 and 0.005.
         let expected = 0.5 / f64::sqrt(0.0075);
         assert!((separation.d_prime().unwrap() - expected).abs() < 1e-9);
-        assert_eq!(Separation::of(&faces, |_, _| 0.5).d_prime(), None);
+        assert_eq!(Separation::of(&faces, |_, _| 0.5).d_prime(), Some(0.0));
         assert_eq!(Separation::of(&[], |_, _| 0.5).d_prime(), None);
     }
 
