@@ -31,7 +31,17 @@ fn a_killed_run_resumes_to_the_same_bytes() {
     folder_of_300(&photos);
     let embed = |out: &Path, resume: bool| {
         let mut command = bledsoe();
-        command.args(["embed", text(&photos), "--out", text(out), "--detector", "hog", "--json"]);
+        command.args([
+            "embed",
+            text(&photos),
+            "--out",
+            text(out),
+            "--detector",
+            "hog",
+            "--embedder",
+            "mobilefacenet",
+            "--json",
+        ]);
         if resume {
             command.arg("--resume");
         }
