@@ -15,6 +15,7 @@ RUNS = {
     "default": [],
     "--fast": ["--fast"],
     "--accurate": ["--accurate"],
+    "mobilefacenet": ["--embedder", "mobilefacenet"],
     "facenet": ["--embedder", "facenet"],
     "dlib": ["--embedder", "dlib"],
 }
