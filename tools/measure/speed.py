@@ -27,7 +27,9 @@ RUNS = {
     "hog+1, dlib, auto": ["--detector", "hog", "--upsample", "1", "--embedder", "dlib"],
     "default, rten": ["--engine", "rten"],
     "default, auto": [],
-    "facenet, auto": ["--embedder", "facenet"],
+    "--fast, rten": ["--fast", "--engine", "rten"],
+    "--fast, auto": ["--fast"],
+    "--accurate, auto": ["--accurate"],
 }
 
 

@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bledsoe::{
     dataset::Skipped,
     pipeline::{Counts, Monitor},
@@ -18,9 +18,21 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Set by the first Ctrl-C; one a process, as its handler is.
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// How a stopped run that has --resume goes on.
+pub const RESUMABLE: &str = "finished work is kept: the same with --resume goes on";
+/// What a stopped run over photos loses, and how one is made that does not.
+pub const EMBED_FIRST: &str =
+    "nothing was written. A run that can be resumed: `bledsoe embed --resume`, then give its table with --embeddings";
+/// What a stopped run loses where nothing of it is kept.
+pub const NOT_KEPT: &str = "nothing was written: run the same again";
+
 /// Runs `work` with a progress bar over `total` photos on standard error. The first Ctrl-C stops it after the chunk in
-/// hand, the second at once.
-pub fn with_progress<T>(total: usize, work: impl FnOnce(&Monitor<'_>) -> bledsoe::Result<T>) -> Result<T> {
+/// hand, the second at once; `if_stopped` says what was kept and how to go on.
+pub fn with_progress<T>(
+    total: usize,
+    if_stopped: &str,
+    work: impl FnOnce(&Monitor<'_>) -> bledsoe::Result<T>,
+) -> Result<T> {
     let bar = ProgressBar::new(total as u64);
     let shown = bar.clone();
     // Fails only if it was set for an earlier part of this command, and then it serves this part too.
@@ -37,7 +49,10 @@ pub fn with_progress<T>(total: usize, work: impl FnOnce(&Monitor<'_>) -> bledsoe
     };
     let result = work(&Monitor { progress: &progress, stop: &STOP });
     bar.finish_and_clear();
-    Ok(result?)
+    match result {
+        Err(error @ bledsoe::Error::Interrupted) => bail!("{error}; {if_stopped}"),
+        result => Ok(result?),
+    }
 }
 
 /// `println!`, but a reader that has gone (`bledsoe … | head`) is no failure.
@@ -59,6 +74,15 @@ pub fn print(line: fmt::Arguments<'_>) {
 /// Prints a result as JSON on standard output.
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     say!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Refuses a file whose folder is not there, before long work is done for it.
+pub fn check_folder(file: &Path) -> Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("{}: there is no folder {}; make it first", file.display(), folder.display());
+    }
     Ok(())
 }
 

@@ -52,8 +52,8 @@ pub enum Error {
     /// A parameter outside its range, or data that cannot be used as asked.
     #[error("{0}")]
     Invalid(String),
-    /// The user asked to stop (Ctrl-C); finished work is kept.
-    #[error("interrupted; finished work is kept, run again with --resume to go on")]
+    /// The user asked to stop (Ctrl-C).
+    #[error("interrupted")]
     Interrupted,
 }
 

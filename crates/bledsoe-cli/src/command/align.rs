@@ -55,7 +55,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let template = loader.template(&args.template)?;
     let size = args.size.unwrap_or(template.size());
     let finder = args.finder.finder(&loader, vec![(template, size)])?;
-    let summary = console::with_progress(scan.items.len(), |monitor| {
+    let summary = console::with_progress(scan.items.len(), console::RESUMABLE, |monitor| {
         pipeline::align::align(&scan, &finder, &args.out, args.format, args.resume, monitor)
     })?;
     let list = args.out.join("skipped.csv");

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use bledsoe::{
     dataset::Skipped,
     detect::Select,
@@ -93,9 +93,8 @@ fn move_photos(
     work: fn(&Path, &Path, &AtomicBool) -> bledsoe::Result<moves::Moved>,
 ) -> Result<ExitCode> {
     let total = moves::read(list)?.len();
-    let moved = console::with_progress(total, |monitor| work(&args.dir, list, monitor.stop)).map_err(|e| {
-        interrupted(e, "interrupted between two photos: run the same again, or take it back with --undo")
-    })?;
+    let if_stopped = "between two photos: run the same again, or take it back with --undo";
+    let moved = console::with_progress(total, if_stopped, |monitor| work(&args.dir, list, monitor.stop))?;
     console::tell_skipped(&moved.failed, None);
     let undo = args.apply.as_deref().map(moves::undo_list);
     if args.json {
@@ -112,14 +111,6 @@ fn move_photos(
         }
     }
     Ok(console::exit_code(&moved.failed))
-}
-
-/// The error, or what to do now if it is that the user stopped the run.
-fn interrupted(error: anyhow::Error, advice: &'static str) -> anyhow::Error {
-    match error.downcast_ref::<bledsoe::Error>() {
-        Some(bledsoe::Error::Interrupted) => anyhow!(advice),
-        _ => error,
-    }
 }
 
 /// What the photos are examined with.
@@ -163,15 +154,8 @@ impl Instruments {
             bail!("{}: holds chips that `align` cut out; the doctor looks at the photos they came from", dir.display());
         }
         let scan = scan(dir)?;
-        console::with_progress(scan.items.len(), |monitor| {
+        console::with_progress(scan.items.len(), console::EMBED_FIRST, |monitor| {
             doctor::examine(&scan, &self.finder, self.embedder.as_ref(), self.known.as_ref(), monitor)
-        })
-        .map_err(|e| {
-            interrupted(
-                e,
-                "interrupted; nothing was changed. A run over many photos that can be resumed: bledsoe embed --resume, then \
-                 give its table with --embeddings",
-            )
         })
     }
 }
@@ -179,6 +163,9 @@ impl Instruments {
 fn diagnose(args: &Args) -> Result<ExitCode> {
     if let Some(plan) = args.plan.as_ref().filter(|plan| plan.exists()) {
         bail!("{}: is there already; name another file for the plan", plan.display());
+    }
+    for file in [&args.plan, &args.report].into_iter().flatten() {
+        console::check_folder(file)?;
     }
     let instruments = Instruments::new(args)?;
     let (exams, mut failed) = instruments.examine(&args.dir)?;
@@ -189,14 +176,31 @@ fn diagnose(args: &Args) -> Result<ExitCode> {
 
     let hashes: HashMap<String, String> = exams.iter().map(|exam| (exam.path.clone(), exam.sha256.clone())).collect();
     let plan = moves::plan(&args.dir, &findings, &hashes);
-    if let Some(file) = &args.plan {
-        moves::write(file, &plan)?;
-    }
     let settings = json!({
         "photos": instruments.finder.settings(), "embedder": instruments.embedder.settings(),
         "embeddings": args.embeddings, "thresholds": instruments.thresholds, "engine": instruments.loader.engine(),
         "bledsoe": env!("CARGO_PKG_VERSION"),
     });
+    console::tell_skipped(&failed, None);
+    console::tell_skipped(&failed_there, None);
+    // Of a table with one face a photo nobody knows how many there were.
+    let not_counted = exams.iter().filter(|exam| exam.faces.is_none()).count();
+    if args.json {
+        console::print_json(&json!({
+            "dir": args.dir, "against": args.against, "photos": exams.len(), "findings": findings,
+            "moves": plan.len(), "plan": args.plan, "report": args.report, "faces_not_counted": not_counted,
+            "skipped": failed, "skipped_against": failed_there, "settings": settings,
+        }))?;
+    } else {
+        tell(&exams, &findings, &plan, not_counted);
+    }
+    // Last: a full disk does not take the findings with it.
+    if let Some(file) = &args.plan {
+        moves::write(file, &plan)?;
+        if !args.json {
+            say!("read the plan, then: bledsoe doctor {} --apply {}", args.dir.display(), file.display());
+        }
+    }
     if let Some(file) = &args.report {
         report::doctor::write(
             file,
@@ -209,25 +213,15 @@ fn diagnose(args: &Args) -> Result<ExitCode> {
                 settings: &settings,
             },
         )?;
-    }
-    console::tell_skipped(&failed, None);
-    console::tell_skipped(&failed_there, None);
-    // Of a table with one face a photo nobody knows how many there were.
-    let not_counted = exams.iter().filter(|exam| exam.faces.is_none()).count();
-    if args.json {
-        console::print_json(&json!({
-            "dir": args.dir, "against": args.against, "photos": exams.len(), "findings": findings,
-            "moves": plan.len(), "plan": args.plan, "report": args.report, "faces_not_counted": not_counted,
-            "skipped": failed, "skipped_against": failed_there, "settings": settings,
-        }))?;
-    } else {
-        tell(args, &exams, &findings, &plan, not_counted);
+        if !args.json {
+            say!("report: {}", file.display());
+        }
     }
     failed.extend(failed_there);
     Ok(console::exit_code(&failed))
 }
 
-fn tell(args: &Args, exams: &[Exam], findings: &[Finding], plan: &[moves::Move], not_counted: usize) {
+fn tell(exams: &[Exam], findings: &[Finding], plan: &[moves::Move], not_counted: usize) {
     const SHOWN: usize = 20;
     let mut kinds: BTreeMap<Kind, Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
@@ -250,11 +244,5 @@ fn tell(args: &Args, exams: &[Exam], findings: &[Finding], plan: &[moves::Move],
     say!("{} photos, {} findings, {} photos to move", exams.len(), findings.len(), plan.len());
     if not_counted > 0 {
         say!("several faces: not looked for in {not_counted} photos, of which the table has only the chosen face");
-    }
-    if let Some(file) = &args.plan {
-        say!("read the plan, then: bledsoe doctor {} --apply {}", args.dir.display(), file.display());
-    }
-    if let Some(file) = &args.report {
-        say!("report: {}", file.display());
     }
 }

@@ -42,7 +42,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let loader = args.engine.loader()?;
     let embedder = loader.embedder(args.embedder.name(&args.finder))?;
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
-    let summary = console::with_progress(scan.items.len(), |monitor| {
+    let summary = console::with_progress(scan.items.len(), console::RESUMABLE, |monitor| {
         pipeline::embed::embed(
             &scan,
             source.as_ref(),

@@ -86,7 +86,7 @@ fn test_photos(args: &Args, file: &ClassifierFile) -> Result<(Tested, String)> {
     let loader = args.engine.loader()?;
     let embedder = loader.embedder(&file.embedder)?;
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
-    let tested = console::with_progress(scan.items.len(), |monitor| {
+    let tested = console::with_progress(scan.items.len(), console::NOT_KEPT, |monitor| {
         classify::test_photos(file, &scan, source.as_ref(), embedder.as_ref(), args.min_probability, monitor)
     })?;
     Ok((tested, loader.engine().to_owned()))

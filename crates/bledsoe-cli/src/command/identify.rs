@@ -62,7 +62,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         .map(|(input, _)| args.finder.source(input, &loader, embedder.as_ref()))
         .collect::<Result<Vec<_>>>()?;
     let total = scans.iter().map(|(_, scan)| scan.items.len()).sum();
-    let (identified, skipped) = console::with_progress(total, |monitor| {
+    let (identified, skipped) = console::with_progress(total, console::NOT_KEPT, |monitor| {
         let mut identified: Vec<Identified> = Vec::new();
         let mut skipped: Vec<Skipped> = scans.iter().flat_map(|(_, scan)| scan.skipped.clone()).collect();
         let mut counts = Counts::default();

@@ -113,7 +113,8 @@ fn train_photos(args: &Args, training: &Training) -> Result<(Trained, String)> {
     let embedder = loader.embedder(args.embedder.name(&args.finder))?;
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
     let partial = args.out.with_added_extension("partial");
-    let trained = console::with_progress(scan.items.len(), |monitor| {
+    let if_stopped = "finished work is kept: run the same again to go on";
+    let trained = console::with_progress(scan.items.len(), if_stopped, |monitor| {
         classify::train_photos(&scan, source.as_ref(), embedder.as_ref(), loader.engine(), training, &partial, monitor)
     })?;
     Ok((trained, loader.engine().to_owned()))

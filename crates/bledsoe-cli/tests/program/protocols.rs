@@ -94,6 +94,16 @@ fn strangers_are_searched_for_and_reported() {
     assert!(closed["fnir_at_fpir"].is_null());
     let refused = benchmark(&["--protocol", "open", "--enrol", "0"]);
     assert_eq!(refused.status.code(), Some(2));
+    // Refused before the work, not after it.
+    let nowhere = dir.path().join("no/such/report.html");
+    let refused = benchmark(&["--protocol", "open", "--report", text(&nowhere)]);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(2), 0));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("make it first"));
+    // A report that cannot be written does not take the figures with it: the photos for it are nowhere.
+    let report = dir.path().join("report.html");
+    let figures = benchmark(&["--protocol", "open", "--report", text(&report)]);
+    assert_eq!(figures.status.code(), Some(2));
+    assert_eq!(json(&figures)["people"]["enrolled"], 6);
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Faces {
     /// Finds and embeds the faces of the photos of `scan` that are in `wanted`, or of all.
     ///
     /// # Errors
-    /// When an engine fails, the run is stopped, or `source` gives several faces of one photo.
+    /// [`Error::Invalid`] when a photo wanted is not there; when an engine fails, the run is stopped, or `source` gives several faces of one photo.
     pub fn of_photos(
         scan: &Scan,
         wanted: Option<&HashSet<&str>>,
@@ -78,6 +78,13 @@ impl Faces {
     ) -> Result<Self> {
         let items: Vec<_> =
             scan.items.iter().filter(|i| wanted.is_none_or(|w| w.contains(i.relative.as_str()))).cloned().collect();
+        if let Some(wanted) = wanted
+            && items.len() < wanted.len()
+        {
+            let there: HashSet<&str> = items.iter().map(|item| item.relative.as_str()).collect();
+            let missing = wanted.iter().filter(|path| !there.contains(**path)).min();
+            return Err(not_there(missing.copied().unwrap_or_default()));
+        }
         let settings = serde_json::json!({ "source": source.settings(), "embedder": embedder.settings() });
         let mut faces =
             Self { model: embedder.id().to_owned(), settings, skipped: Vec::new(), by_path: BTreeMap::new() };
@@ -130,4 +137,9 @@ impl Faces {
         }
         self.skipped.extend(skipped);
     }
+}
+
+/// A protocol names a photo that is not in the dataset.
+pub(super) fn not_there(path: &str) -> Error {
+    Error::Invalid(format!("{path}: the protocol names this photo, but the dataset does not have it"))
 }

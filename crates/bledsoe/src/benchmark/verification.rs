@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::Faces;
+use super::{Faces, faces::not_there};
 use crate::{
-    Error, Result,
+    Result,
     dataset::{
         labels::{Labels, Unmatched},
         protocol::PairProtocol,
@@ -37,7 +37,7 @@ pub struct Match {
 /// Compares every pair.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a pair whose photo is not in the dataset.
+/// [`crate::Error::Invalid`] for a pair whose photo is not in the dataset.
 pub fn compare(protocol: &PairProtocol, faces: &Faces) -> Result<Vec<Comparison>> {
     let mut numbers: HashMap<&str, u32> = HashMap::new();
     let mut comparisons = Vec::with_capacity(protocol.pairs.len());
@@ -46,11 +46,8 @@ pub fn compare(protocol: &PairProtocol, faces: &Faces) -> Result<Vec<Comparison>
             let next = numbers.len() as u32;
             *numbers.entry(pair.people[i].as_str()).or_insert(next)
         });
-        let face = |path: &str| {
-            faces.by_path.get(path).map(|face| face.vector.as_deref()).ok_or_else(|| {
-                Error::Invalid(format!("{path}: the protocol names this photo, but the dataset does not have it"))
-            })
-        };
+        let face =
+            |path: &str| faces.by_path.get(path).map(|face| face.vector.as_deref()).ok_or_else(|| not_there(path));
         let score = face(&pair.a)?.zip(face(&pair.b)?).map(|(a, b)| f64::from(dot(a, b)));
         comparisons.push(Comparison { score, same: pair.same, fold: pair.fold, people });
     }

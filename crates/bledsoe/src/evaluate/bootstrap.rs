@@ -39,11 +39,11 @@ impl Bootstrap {
     /// `replicate` gets how often each unit was drawn (whole numbers that add up to `units`) and gives the same figures,
     /// or `None` where the draw allows none; such draws are passed over. An interval always holds its figure; it is
     /// `[0, 1]` where no draw allowed any. The result depends on the seed, not on the number of threads.
-    pub fn intervals<F>(&self, units: usize, figures: &[f64], replicate: F) -> Vec<[f64; 2]>
+    pub(super) fn intervals<F>(&self, units: usize, figures: &[f64], replicate: F) -> Vec<[f64; 2]>
     where
         F: Fn(&[f64]) -> Option<Vec<f64>> + Sync,
     {
-        let draws = Draws::make(&self.seeds()[..self.replicates], |seed| replicate(&draw(units, seed)));
+        let draws = Draws::make(&self.seeds(), |seed| replicate(&draw(units, seed)));
         figures.iter().enumerate().map(|(i, &figure)| draws.interval(i, figure)).collect()
     }
 
@@ -59,7 +59,7 @@ impl Bootstrap {
     where
         F: Fn(&[f64]) -> Option<Vec<f64>> + Sync,
     {
-        let seeds = self.seeds();
+        let seeds = self.seeds_of(2 * self.replicates);
         let (first, second) = seeds.split_at(self.replicates);
         let by_people = Draws::make(first, |seed| {
             let drawn = draw(people, seed);
@@ -84,10 +84,14 @@ impl Bootstrap {
         figures.iter().enumerate().map(interval).collect()
     }
 
-    /// Two for each replicate.
-    fn seeds(&self) -> Vec<u64> {
+    /// One for each replicate.
+    pub(super) fn seeds(&self) -> Vec<u64> {
+        self.seeds_of(self.replicates)
+    }
+
+    fn seeds_of(&self, count: usize) -> Vec<u64> {
         let mut random = fastrand::Rng::with_seed(self.seed);
-        (0..2 * self.replicates).map(|_| random.u64(..)).collect()
+        (0..count).map(|_| random.u64(..)).collect()
     }
 }
 
@@ -130,7 +134,7 @@ impl Draws {
 }
 
 /// How often each of `units` is drawn in as many draws.
-fn draw(units: usize, seed: u64) -> Vec<f64> {
+pub(super) fn draw(units: usize, seed: u64) -> Vec<f64> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut weights = vec![0.0; units];
     for _ in 0..units {
@@ -140,7 +144,7 @@ fn draw(units: usize, seed: u64) -> Vec<f64> {
 }
 
 /// The quantile of ascending values, linear between neighbours (number 7 of Hyndman and Fan, numpy's default).
-fn quantile(values: &[f64], share: f64) -> Option<f64> {
+pub(super) fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let place = share * values.len().checked_sub(1)? as f64;
     let (below, above) = (values[place.floor() as usize], values[place.ceil() as usize]);
     Some(below + (above - below) * place.fract())

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::Bootstrap;
+use super::bootstrap::{Bootstrap, draw, quantile};
 
 /// The 95 % interval of each figure: the 2.5 and 97.5 % percentiles of its values for photos drawn anew with replacement
 /// (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13).
@@ -18,32 +18,18 @@ pub(super) fn intervals(
     let drawn: Vec<Vec<Option<f64>>> = if bootstrap.replicates == 0 || photos == 0 {
         vec![figures(&vec![1; photos])]
     } else {
-        let mut seeds = fastrand::Rng::with_seed(bootstrap.seed);
-        let generators: Vec<fastrand::Rng> = (0..bootstrap.replicates).map(|_| seeds.fork()).collect();
-        let draw = |mut generator: fastrand::Rng| {
-            let mut times = vec![0u32; photos];
-            for _ in 0..photos {
-                times[generator.usize(..photos)] += 1;
-            }
-            figures(&times)
-        };
-        generators.into_par_iter().map(draw).collect()
+        // Whole numbers, as drawn.
+        let times = |seed| draw(photos, seed).into_iter().map(|n| n as u32).collect::<Vec<u32>>();
+        bootstrap.seeds().into_par_iter().map(|seed| figures(&times(seed))).collect()
     };
     let count = drawn.first().map_or(0, Vec::len);
     (0..count)
         .map(|figure| {
             let mut values: Vec<f64> = drawn.iter().filter_map(|values| values[figure]).collect();
             values.sort_unstable_by(f64::total_cmp);
-            (!values.is_empty()).then(|| [0.025, 0.975].map(|share| percentile(&values, share)))
+            Some([quantile(&values, 0.025)?, quantile(&values, 0.975)?])
         })
         .collect()
-}
-
-/// Of ascending values, with linear interpolation.
-fn percentile(values: &[f64], share: f64) -> f64 {
-    let at = share * (values.len() - 1) as f64;
-    let (low, high) = (at.floor() as usize, at.ceil() as usize);
-    values[low] + (values[high] - values[low]) * (at - low as f64)
 }
 
 #[cfg(test)]

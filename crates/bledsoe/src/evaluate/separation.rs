@@ -1,6 +1,6 @@
 //! How well similarities tell people apart: d', for comparisons of one network with itself.
 
-use super::Bootstrap;
+use super::bootstrap::{Bootstrap, draw, quantile};
 
 /// Similarities computed in f32 that differ by less are the same, and a smaller spread is rounding.
 const RESOLUTION: f64 = 1e-6;
@@ -79,21 +79,13 @@ impl Separation {
         if self.people != other.people || self.people == 0 {
             return None;
         }
-        let mut generator = fastrand::Rng::with_seed(bootstrap.seed);
-        let mut differences = Vec::with_capacity(bootstrap.replicates);
-        let mut times = vec![0.0; self.people];
-        for _ in 0..bootstrap.replicates {
-            times.fill(0.0);
-            for _ in 0..self.people {
-                times[generator.usize(..self.people)] += 1.0;
-            }
-            if let (Some(own), Some(others)) = (self.drawn(&times), other.drawn(&times)) {
-                differences.push(own - others);
-            }
-        }
+        let difference = |seed| {
+            let times = draw(self.people, seed);
+            Some(self.drawn(&times)? - other.drawn(&times)?)
+        };
+        let mut differences: Vec<f64> = bootstrap.seeds().into_iter().filter_map(difference).collect();
         differences.sort_unstable_by(f64::total_cmp);
-        let at = |share: f64| differences.get((share * differences.len() as f64) as usize).copied();
-        Some([at((1.0 - share) / 2.0)?, at((1.0 + share) / 2.0)?])
+        Some([quantile(&differences, (1.0 - share) / 2.0)?, quantile(&differences, (1.0 + share) / 2.0)?])
     }
 
     /// The pairs of one and of different people, if person `i` were there `times[i]` times. Two drawings of one person are

@@ -70,7 +70,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let detector = loader.detector(&args.detector, &options)?;
     let settings = Settings { min_iou: args.iou, min_score: f64::from(min_score) };
     let bootstrap = args.bootstrap.into();
-    let result = console::with_progress(truth.len(), |monitor| {
+    let result = console::with_progress(truth.len(), console::NOT_KEPT, |monitor| {
         detection::run(&args.root, &truth, detector.as_ref(), &settings, &bootstrap, monitor)
     })?;
     console::tell_skipped(&result.skipped, None);

@@ -54,7 +54,7 @@ impl FacesArgs {
                 let embedder = loader.embedder(self.embedder.name(&self.finder))?;
                 let source = self.finder.source(images, &loader, embedder.as_ref())?;
                 let total = wanted.map_or(scan.items.len(), HashSet::len);
-                let faces = console::with_progress(total, |monitor| {
+                let faces = console::with_progress(total, console::EMBED_FIRST, |monitor| {
                     Faces::of_photos(&scan, wanted, source.as_ref(), embedder.as_ref(), monitor)
                 })?;
                 (faces, Some(loader.engine().to_owned()), loader.models())

@@ -1,10 +1,6 @@
 //! `bledsoe benchmark identification`
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use bledsoe::{
@@ -71,6 +67,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    if let Some(report) = &args.report {
+        console::check_folder(report)?;
+    }
     let bootstrap = Bootstrap::from(args.bootstrap);
     let inner = args.root.join("images");
     let images = if inner.is_dir() { inner } else { args.root.clone() };
@@ -85,9 +84,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         "protocol": if open.is_some() { "open" } else { "closed" }, "enrol": args.enrol.to_string(), "seeds": seeds,
         "bootstrap": bootstrap, "faces": loaded.settings,
     });
-    if let Some(path) = &args.report {
-        write(path, &page(&args, &loaded, &search, open.as_ref(), closed.as_ref(), &settings)?)?;
-    }
     console::tell_skipped(&loaded.faces.skipped, None);
     if args.json {
         let mut json = match (&open, &closed) {
@@ -102,11 +98,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
             ]);
             json.insert("people".into(), serde_json::to_value(people)?);
             json.insert("skipped".into(), serde_json::to_value(&loaded.faces.skipped)?);
-            json.insert("settings".into(), settings);
+            json.insert("settings".into(), settings.clone());
         }
         console::print_json(&json)?;
     } else {
         tell(&args, &loaded, &search, open.as_ref(), closed.as_ref());
+    }
+    // Last: a full disk does not take the figures with it.
+    if let Some(path) = &args.report {
+        write(path, &page(&args, &loaded, &search, open.as_ref(), closed.as_ref(), &settings)?)?;
+        if !args.json {
+            say!("report: {}", path.display());
+        }
     }
     Ok(console::exit_code(&loaded.faces.skipped))
 }
@@ -146,9 +149,6 @@ fn tell(args: &Args, loaded: &Loaded, search: &Search, open: Option<&OpenSet>, c
     }
     if let Some(engine) = loaded.settings["engine"].as_str() {
         say!("engine: {engine}");
-    }
-    if let Some(report) = args.report.as_deref() {
-        say!("report: {}", Path::display(report));
     }
 }
 

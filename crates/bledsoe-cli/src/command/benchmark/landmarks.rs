@@ -74,7 +74,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let landmarker = loader.landmarker(&args.landmarks, detector_name.unwrap_or_default(), &[])?;
     let on = detector.as_deref().map_or(Boxes::Truth, |detector| Boxes::Found(detector, args.iou));
     let bootstrap = args.bootstrap.into();
-    let result = console::with_progress(truth.len(), |monitor| {
+    let result = console::with_progress(truth.len(), console::NOT_KEPT, |monitor| {
         landmarks::run(&args.root, &truth, landmarker.as_ref(), on, args.length, &bootstrap, monitor)
     })?;
     console::tell_skipped(&result.skipped, None);

@@ -78,6 +78,9 @@ struct Run {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    if let Some(report) = &args.report {
+        console::check_folder(report)?;
+    }
     let view = if args.view == 1 { View::Development } else { View::Reporting };
     let protocol = match args.protocol.as_str() {
         "lfw" => protocol::lfw(&args.root, view)?,
@@ -99,9 +102,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         "bootstrap": bootstrap, "faces": loaded.settings,
     });
     let run = Run { protocol, comparisons, result, groups, loaded, settings };
-    if let Some(path) = &args.report {
-        write(path, &page(&args, &run)?)?;
-    }
     console::tell_skipped(&run.loaded.faces.skipped, None);
     if args.json {
         let mut json = serde_json::to_value(&run.result)?;
@@ -112,12 +112,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         console::print_json(&json)?;
     } else {
-        tell(&run, args.report.as_deref());
+        tell(&run);
+    }
+    // Last: a full disk does not take the figures with it.
+    if let Some(path) = &args.report {
+        write(path, &page(&args, &run)?)?;
+        if !args.json {
+            say!("report: {}", path.display());
+        }
     }
     Ok(console::exit_code(&run.loaded.faces.skipped))
 }
 
-fn tell(run: &Run, report: Option<&Path>) {
+fn tell(run: &Run) {
     let result = &run.result;
     let percent = |[low, high]: [f64; 2]| format!("95 % interval {:.2} to {:.2}", 100.0 * low, 100.0 * high);
     say!(
@@ -155,9 +162,6 @@ fn tell(run: &Run, report: Option<&Path>) {
     }
     if let Some(engine) = run.loaded.settings["engine"].as_str() {
         say!("engine: {engine}");
-    }
-    if let Some(report) = report {
-        say!("report: {}", report.display());
     }
 }
 

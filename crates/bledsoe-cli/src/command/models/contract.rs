@@ -58,7 +58,9 @@ fn examine(name: &str, root: Option<&Path>, loader: &Loader) -> Result<(Examinat
         Some(root) => {
             let scan = scan(root)?;
             let photos = specimens::count(&scan)?;
-            console::with_progress(photos, |monitor| Specimens::of_folder(loader, &contract, &scan, monitor))?
+            console::with_progress(photos, console::NOT_KEPT, |monitor| {
+                Specimens::of_folder(loader, &contract, &scan, monitor)
+            })?
         }
         None => {
             let photos = EXAMPLES.iter().map(|example| example.encoded()).collect();
