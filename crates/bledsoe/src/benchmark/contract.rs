@@ -301,6 +301,7 @@ fn scalings(bgr: bool) -> Vec<Change> {
         scaling("pixel / 255", [0.0; 3], [1.0 / 255.0; 3]),
         scaling("raw pixels, 0 to 255", [0.0; 3], [1.0; 3]),
         scaling("pixel - mean colour", [123.0, 117.0, 104.0], [1.0; 3]),
+        scaling("dlib's mean colour, / 256", [122.782, 117.001, 104.298], [1.0 / 256.0; 3]),
         // ImageNet's mean and standard deviation (0.485, 0.456, 0.406; 0.229, 0.224, 0.225), times 255.
         scaling("ImageNet's mean and deviation", [123.675, 116.28, 103.53], [1.0 / 58.395, 1.0 / 57.12, 1.0 / 57.375]),
     ]
