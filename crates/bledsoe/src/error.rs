@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// A file or folder could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {reason}")]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
+        /// What the operating system said. Not called the source, or it would be told twice.
+        reason: std::io::Error,
     },
     /// A photo could not be decoded, or is larger than the limits allow.
     #[error("{path}: not a readable photo: {reason}")]
@@ -64,7 +64,7 @@ impl Error {
     /// What happened, without the path, for lists that name the photo in another column.
     pub fn reason(&self) -> String {
         match self {
-            Self::Io { source, .. } => source.to_string(),
+            Self::Io { reason, .. } => reason.to_string(),
             Self::Photo { reason, .. } | Self::Format { reason, .. } => reason.clone(),
             other => other.to_string(),
         }
@@ -76,8 +76,8 @@ impl Error {
     }
 
     /// An [`Error::Io`] about `path`.
-    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
-        Self::Io { path: path.as_ref().to_owned(), source }
+    pub fn io(path: impl AsRef<Path>, reason: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().to_owned(), reason }
     }
 
     /// An [`Error::Model`] about `model`.
