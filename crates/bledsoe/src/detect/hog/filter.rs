@@ -1,10 +1,17 @@
 //! Scores of all sub-detectors at all positions.
 
-use super::features::{CELL_LANES, Features, Lanes};
+use std::ops::Range;
+
+use super::features::{Cell, Features};
 use crate::model::dlib::hog::{HogDetector, HogFilter};
 
 /// dlib's detector of frontal faces has five sub-detectors; so many are worked on at once.
 const GROUP: usize = 5;
+/// Numbers that are worked on at once, and how many of them a cell has.
+type Lanes = [f32; 16];
+const CELL_LANES: usize = 2;
+/// Positions that share each load of the weights.
+const POSITIONS: usize = 4;
 
 /// The filters of a detector, arranged for [`Bank::scan`].
 #[derive(Debug)]
@@ -35,7 +42,7 @@ impl Bank {
 #[derive(Debug)]
 struct Group<const N: usize> {
     thresholds: [f64; N],
-    /// For each row of cells, each cell and each 8 of its features: the weights of each filter.
+    /// For each row of cells, each cell and each half of its features: the weights of each filter.
     weights: Vec<[Lanes; N]>,
     row_length: usize,
 }
@@ -43,26 +50,28 @@ struct Group<const N: usize> {
 impl<const N: usize> Group<N> {
     fn new(filters: &[HogFilter; N], columns: usize, rows: usize) -> Self {
         let row_length = columns * CELL_LANES;
-        let mut weights = vec![[[0.0; 8]; N]; rows * row_length];
+        let mut weights = vec![[[0.0; 16]; N]; rows * row_length];
         for (n, filter) in filters.iter().enumerate() {
             for (i, &weight) in filter.weights.iter().enumerate() {
                 let (plane, cell) = (i / (rows * columns), i % (rows * columns));
-                weights[cell * CELL_LANES + plane / 8][n][plane % 8] = weight;
+                weights[cell * CELL_LANES + plane / 16][n][plane % 16] = weight;
             }
         }
         Self { thresholds: std::array::from_fn(|n| filters[n].threshold), weights, row_length }
     }
 
     fn scan(&self, features: &Features, min_score: f64, found: &mut impl FnMut(usize, usize, f32)) {
-        let mut sums = vec![[[0.0; 8]; N]; features.columns];
+        let mut sums = vec![[[0.0; 16]; N]; features.columns];
         for row in 0..features.rows {
-            sums.fill([[0.0; 8]; N]);
+            sums.fill([[0.0; 16]; N]);
             for (y, weights) in self.weights.chunks_exact(self.row_length).enumerate() {
-                add_row(&mut sums, features.row(row + y), weights);
+                if features.filled_rows().contains(&(row + y)) {
+                    add_row(&mut sums, features.row(row + y), &features.filled_columns(), weights);
+                }
             }
             for (column, sums) in sums.iter().enumerate() {
                 for (sum, threshold) in sums.iter().zip(self.thresholds) {
-                    let score = f64::from(sum.iter().sum::<f32>()) - threshold;
+                    let score = f64::from(total(sum)) - threshold;
                     if score >= min_score {
                         found(row, column, score as f32);
                     }
@@ -72,31 +81,108 @@ impl<const N: usize> Group<N> {
     }
 }
 
-/// Adds to each position's sums the products of one row of the filters with the cells under it.
-fn add_row<const N: usize>(sums: &mut [[Lanes; N]], cells: &[Lanes], weights: &[[Lanes; N]]) {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2.
-        return unsafe { add_row_avx2(sums, cells, weights) };
+/// The sum, in pairs, for a running sum would wait for each addition.
+fn total(lanes: &Lanes) -> f32 {
+    let eight: [f32; 8] = std::array::from_fn(|i| lanes[i] + lanes[i + 8]);
+    let four: [f32; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
+}
+
+/// Adds to each position's sums the products of one row of the filters with the cells under it, of which those outside
+/// of `filled` are zeros.
+///
+/// Multiplications are fused with additions where the processor does so: the last bits of a score depend on it.
+fn add_row<const N: usize>(sums: &mut [[Lanes; N]], cells: &[Cell], filled: &Range<usize>, weights: &[[Lanes; N]]) {
+    let cells = cells.as_flattened().as_chunks().0;
+    let (blocks, rest) = sums.as_chunks_mut::<POSITIONS>();
+    let alone = blocks.len() * POSITIONS;
+    for (i, sums) in blocks.iter_mut().enumerate() {
+        add_block(sums, i * POSITIONS, cells, filled, weights);
     }
-    add_row_portable(sums, cells, weights);
+    for (i, sum) in rest.iter_mut().enumerate() {
+        add_block(std::array::from_mut(sum), alone + i, cells, filled, weights);
+    }
 }
 
-/// The same sums in wider registers, without fused multiply-add: scores do not depend on the processor.
+/// The same for `P` neighbouring positions from `first`.
+fn add_block<const N: usize, const P: usize>(
+    sums: &mut [[Lanes; N]; P],
+    first: usize,
+    cells: &[Lanes],
+    filled: &Range<usize>,
+    weights: &[[Lanes; N]],
+) {
+    // The part of the filters under which there are filled cells at any of the positions.
+    let from = filled.start.saturating_sub(first + P - 1) * CELL_LANES;
+    let to = (filled.end.saturating_sub(first) * CELL_LANES).min(weights.len());
+    if from >= to {
+        return;
+    }
+    let (cells, weights) = (&cells[first * CELL_LANES + from..], &weights[from..to]);
+    let cells = &cells[..weights.len() + (P - 1) * CELL_LANES];
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::is_x86_feature_detected as has;
+        if has!("avx512f") {
+            // SAFETY: the processor has what the function is compiled for.
+            return unsafe { add_avx512(sums, cells, weights) };
+        }
+        if has!("avx2") && has!("fma") {
+            // SAFETY: the same.
+            return unsafe { add_avx2(sums, cells, weights) };
+        }
+    }
+    add_portable::<N, P, { cfg!(target_arch = "aarch64") }>(sums, cells, weights);
+}
+
+/// All sums stay in registers.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn add_row_avx2<const N: usize>(sums: &mut [[Lanes; N]], cells: &[Lanes], weights: &[[Lanes; N]]) {
-    add_row_portable(sums, cells, weights);
+#[target_feature(enable = "avx512f")]
+fn add_avx512<const N: usize, const P: usize>(sums: &mut [[Lanes; N]; P], cells: &[Lanes], weights: &[[Lanes; N]]) {
+    use std::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_storeu_ps};
+    let mut totals: [[__m512; N]; P] = [[_mm512_setzero_ps(); N]; P];
+    for (i, weights) in weights.iter().enumerate() {
+        for (p, totals) in totals.iter_mut().enumerate() {
+            // SAFETY: 16 numbers are there.
+            let cell = unsafe { _mm512_loadu_ps(cells[p * CELL_LANES + i].as_ptr()) };
+            for (total, weight) in totals.iter_mut().zip(weights) {
+                // SAFETY: 16 numbers are there.
+                *total = _mm512_fmadd_ps(cell, unsafe { _mm512_loadu_ps(weight.as_ptr()) }, *total);
+            }
+        }
+    }
+    for (totals, sums) in totals.iter().zip(sums) {
+        for (total, sum) in totals.iter().zip(sums) {
+            let mut lanes = [0.0; 16];
+            // SAFETY: there is room for 16 numbers.
+            unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), *total) };
+            for (sum, lane) in sum.iter_mut().zip(lanes) {
+                *sum += lane;
+            }
+        }
+    }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn add_avx2<const N: usize, const P: usize>(sums: &mut [[Lanes; N]; P], cells: &[Lanes], weights: &[[Lanes; N]]) {
+    add_portable::<N, P, true>(sums, cells, weights);
+}
+
+/// `FUSED` where the processor multiplies and adds in one instruction; elsewhere `mul_add` is slow.
 #[inline(always)]
-fn add_row_portable<const N: usize>(sums: &mut [[Lanes; N]], cells: &[Lanes], weights: &[[Lanes; N]]) {
-    for (column, sums) in sums.iter_mut().enumerate() {
+fn add_portable<const N: usize, const P: usize, const FUSED: bool>(
+    sums: &mut [[Lanes; N]; P],
+    cells: &[Lanes],
+    weights: &[[Lanes; N]],
+) {
+    for (p, sums) in sums.iter_mut().enumerate() {
         let mut total = *sums;
-        for (x, weights) in cells[column * CELL_LANES..].iter().zip(weights) {
+        for (x, weights) in cells[p * CELL_LANES..].iter().zip(weights) {
             for (total, weights) in total.iter_mut().zip(weights) {
-                for lane in 0..8 {
-                    total[lane] += x[lane] * weights[lane];
+                for lane in 0..16 {
+                    let (x, weight) = (x[lane], weights[lane]);
+                    total[lane] = if FUSED { x.mul_add(weight, total[lane]) } else { x * weight + total[lane] };
                 }
             }
         }

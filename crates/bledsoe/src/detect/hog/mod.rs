@@ -5,8 +5,11 @@
 
 mod features;
 mod filter;
+mod gradient;
 mod image;
+mod processor;
 mod pyramid;
+mod resample;
 
 use rayon::prelude::*;
 
@@ -64,14 +67,14 @@ impl Hog {
         let mut image = Image::from(photo);
         for _ in 0..self.upsample {
             let (width, height) = pyramid::doubled(image.width(), image.height());
-            image = image.resized(width, height);
+            image = resample::resized(&image, width, height);
         }
         let mut found = Vec::new();
         let levels = pyramid::levels(&self.model, image.width(), image.height());
         for level in 0..levels {
             if level > 0 {
                 let (width, height) = pyramid::smaller(image.width(), image.height());
-                image = image.resized(width, height);
+                image = resample::resized(&image, width, height);
             }
             let features = Features::new(&image, self.model.cell, self.model.cells());
             self.bank.scan(&features, self.min_score, |row, column, score| {
