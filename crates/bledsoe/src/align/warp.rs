@@ -1,7 +1,7 @@
 //! Cutting a chip out of a photo.
 
 use super::{Affine, FaceChip};
-use crate::photo::Photo;
+use crate::{geometry::Point, photo::Photo};
 
 /// Most samples a chip's pixel takes along one side; a face 8 times the chip's size is the largest sampled in full.
 const MAX_SAMPLES: i32 = 8;
@@ -16,6 +16,17 @@ pub fn warp(photo: &Photo, transform: &Affine, size: u32) -> FaceChip {
     let mut rgb = vec![0u8; 3 * side * side];
     // A map that flattens the plane shows nothing of the photo.
     let Some(back) = transform.inverse() else { return chip(rgb) };
+    if is_inside(photo, &back, size) {
+        fill(&mut rgb, &back, side, |x, y| sample_inside(photo, x, y));
+    } else {
+        fill(&mut rgb, &back, side, |x, y| sample(photo, x, y));
+    }
+    chip(rgb)
+}
+
+/// Writes the mean of the samples of each pixel.
+#[inline(always)]
+fn fill(rgb: &mut [u8], back: &Affine, side: usize, sample: impl Fn(f32, f32) -> [f32; 3]) {
     let [a, b, c, d, e, f] = back.m;
     let reach = a.hypot(d).max(b.hypot(e));
     // 1.5: shrinking by less does not visibly alias under the bilinear filter.
@@ -28,23 +39,51 @@ pub fn warp(photo: &Photo, transform: &Affine, size: u32) -> FaceChip {
             for &oy in &offsets {
                 for &ox in &offsets {
                     let (u, v) = (x as f32 + ox, y as f32 + oy);
-                    add_sample(photo, a * u + b * v + c, d * u + e * v + f, &mut sum);
+                    let values = sample(a * u + b * v + c, d * u + e * v + f);
+                    sum = std::array::from_fn(|i| sum[i] + values[i]);
                 }
             }
             *pixel = sum.map(|s| (s * share + 0.5) as u8);
         }
     }
-    chip(rgb)
 }
 
-/// Adds the photo's value at (x, y), bilinear between pixel centres, black outside.
-#[inline]
-fn add_sample(photo: &Photo, x: f32, y: f32, sum: &mut [f32; 3]) {
+/// Whether all samples of a chip and all their neighbours are pixels of the photo.
+fn is_inside(photo: &Photo, back: &Affine, size: u32) -> bool {
+    let (low, high) = (-0.5, size as f32 - 0.5);
+    // The last pixel has no right neighbour; a hundredth is for what rounding adds.
+    let (right, bottom) = (photo.width() as f32 - 1.01, photo.height() as f32 - 1.01);
+    [(low, low), (high, low), (low, high), (high, high)].into_iter().all(|(x, y)| {
+        let corner = back.apply(Point::new(x, y));
+        (0.01..right).contains(&corner.x) && (0.01..bottom).contains(&corner.y)
+    })
+}
+
+/// The photo's value at (x, y), bilinear between pixel centres, where all four of them are in the photo.
+#[inline(always)]
+fn sample_inside(photo: &Photo, x: f32, y: f32) -> [f32; 3] {
+    let (left, top) = (x as usize, y as usize);
+    let (fx, fy) = (x - left as f32, y - top as f32);
+    let pitch = 3 * photo.width() as usize;
+    let upper = photo.rgb().get(top * pitch + 3 * left..).and_then(|row| row.first_chunk::<6>());
+    let lower = photo.rgb().get((top + 1) * pitch + 3 * left..).and_then(|row| row.first_chunk::<6>());
+    let (Some(upper), Some(lower)) = (upper, lower) else { return [0.0; 3] };
+    let (tl, tr, bl, br) = ((1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy);
+    std::array::from_fn(|i| {
+        let [a, b, c, d] = [upper[i], upper[i + 3], lower[i], lower[i + 3]].map(f32::from);
+        tl * a + tr * b + bl * c + br * d
+    })
+}
+
+/// The photo's value at (x, y), bilinear between pixel centres, black outside.
+#[inline(always)]
+fn sample(photo: &Photo, x: f32, y: f32) -> [f32; 3] {
+    let mut sum = [0.0; 3];
     let (left, top) = (x.floor(), y.floor());
     let (fx, fy) = (x - left, y - top);
     // Also keeps NaN and far-away coordinates out of the conversions below.
     if !(left >= -1.0 && top >= -1.0 && left < photo.width() as f32 && top < photo.height() as f32) {
-        return;
+        return sum;
     }
     let (left, top) = (left as i32, top as i32);
     let (width, height) = (photo.width() as i32, photo.height() as i32);
@@ -60,6 +99,7 @@ fn add_sample(photo: &Photo, x: f32, y: f32, sum: &mut [f32; 3]) {
             }
         }
     }
+    sum
 }
 
 #[cfg(test)]
@@ -95,6 +135,25 @@ mod tests {
         let chip = warp(&photo, &Affine { m: [0.25, 0.0, -0.375, 0.0, 0.25, -0.375] }, 50);
         let middle = &chip.rgb[3 * (25 * 50 + 10)..3 * (25 * 50 + 40)];
         assert!(middle.iter().all(|&v| (120..136).contains(&v)), "{middle:?}");
+    }
+
+    #[test]
+    fn inside_and_at_the_border_it_is_one_picture() {
+        // The same photo with a black frame: every chip of it has its neighbours.
+        let photo = gradient(40, 30);
+        let mut framed = vec![0; 3 * 80 * 70];
+        for (y, row) in photo.rgb().chunks_exact(3 * 40).enumerate() {
+            framed[3 * ((y + 20) * 80 + 20)..][..3 * 40].copy_from_slice(row);
+        }
+        let framed = Photo::new(80, 70, framed).unwrap();
+        for (turn, scale, x) in [(0.3f32, 0.9f32, 4.0f32), (0.0, 1.0, 0.4), (-0.5, 0.5, -2.0), (0.1, 1.3, -6.3)] {
+            let (cos, sin) = (scale * turn.cos(), scale * turn.sin());
+            let map = Affine { m: [cos, -sin, x, sin, cos, 1.5] };
+            let shifted = Affine { m: [1.0, 0.0, -20.0, 0.0, 1.0, -20.0] }.then(&map);
+            let (one, other) = (warp(&photo, &map, 24), warp(&framed, &shifted, 24));
+            let most = one.rgb.iter().zip(&other.rgb).map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(most <= Some(1), "{turn} {scale}: {most:?}");
+        }
     }
 
     proptest::proptest! {
