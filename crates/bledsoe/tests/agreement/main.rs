@@ -5,6 +5,7 @@
 
 mod align;
 mod boxes;
+mod gpu;
 mod hog;
 mod landmarks;
 mod metrics;
