@@ -52,7 +52,8 @@ pub struct FinderArgs {
     /// photos in which those before it find nothing
     #[arg(long, value_name = "NAME")]
     detector: Option<String>,
-    /// Fast: the same as --detector hog,centerface, and --embedder mobilefacenet where an embedder is chosen
+    /// Fast: the same as --detector hog,centerface, and --embedder mobilefacenet-straight where an
+    /// embedder is chosen
     #[arg(long, conflicts_with = "detector")]
     fast: bool,
     /// Double the photo N times before HOG or MMOD looks at it, to find smaller faces
@@ -75,14 +76,19 @@ impl FinderArgs {
         self.select == Select::All
     }
 
-    /// A finder that cuts out chips of `templates`.
-    pub fn finder(&self, loader: &Loader, templates: Vec<(Template, u32)>) -> Result<Finder> {
-        let options = DetectorOptions { upsample: self.upsample, min_score: self.min_score };
-        let name = match &self.detector {
+    /// The detector's name.
+    pub fn detector(&self) -> &str {
+        match &self.detector {
             Some(name) => name,
             None if self.fast => FAST_DETECTOR,
             None => DEFAULT_DETECTOR,
-        };
+        }
+    }
+
+    /// A finder that cuts out chips of `templates`.
+    pub fn finder(&self, loader: &Loader, templates: Vec<(Template, u32)>) -> Result<Finder> {
+        let options = DetectorOptions { upsample: self.upsample, min_score: self.min_score };
+        let name = self.detector();
         let detector = loader.detector(name, &options)?;
         let landmarker = loader.landmarker(&self.landmarks, name, &templates)?;
         let models = loader.models();
@@ -102,8 +108,8 @@ impl FinderArgs {
 /// Which embedder is used.
 #[derive(clap::Args, Debug, Clone)]
 pub struct EmbedderArgs {
-    /// Embedder: mobilefacenet, facenet, dlib, an ONNX file with its contract beside it, or several joined by +
-    /// (mobilefacenet+dlib if absent)
+    /// Embedder: mobilefacenet, mobilefacenet-straight, facenet, dlib, an ONNX file with its contract beside it, or several
+    /// joined by + (mobilefacenet+dlib if absent)
     #[arg(long, value_name = "NAME")]
     embedder: Option<String>,
     /// All embedded models together: the same as --embedder mobilefacenet+facenet+dlib

@@ -55,6 +55,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let scans = args.photos.iter().map(|input| Ok((input, scan(input)?))).collect::<Result<Vec<_>>>()?;
     let loader = args.engine.loader()?;
+    loader.preload(args.finder.detector(), &file.embedder);
     let embedder = loader.embedder(&file.embedder)?;
     file.check_embedder(embedder.id())?;
     let sources = scans

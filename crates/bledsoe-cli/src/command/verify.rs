@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
-use bledsoe::pipeline::{self, Encoded};
+use bledsoe::pipeline::{Encoded, Source};
 use serde_json::json;
 
 use crate::{
@@ -38,26 +38,32 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("verify compares one face of each photo: use --select center or largest");
     }
     let loader = args.engine.loader()?;
+    loader.preload(args.finder.detector(), args.embedder.name(&args.finder));
     let embedder = loader.embedder(args.embedder.name(&args.finder))?;
     let (threshold, origin) = match (args.threshold, loader.threshold(args.embedder.name(&args.finder))?) {
         (Some(given), _) => (given, "given".to_owned()),
         (None, Some(known)) => (known.similarity, format!("false accept rate {} on {}", known.far, known.measured_on)),
         (None, None) => bail!("no threshold was measured for {}: give one with --threshold", embedder.id()),
     };
-    let mut vectors = Vec::new();
+    // Both at once: one detector, one batch.
+    let mut items = Vec::new();
     for photo in [&args.a, &args.b] {
-        let source = args.finder.source(photo, &loader, embedder.as_ref())?;
-        let processed = source.process(Encoded::read_all(&scan(photo)?.items))?;
-        let (mut rows, skipped) = pipeline::embed::rows(processed, embedder.as_ref())?;
-        if let Some(skipped) = skipped.first() {
-            bail!("{}: {}", photo.display(), skipped.reason);
+        match scan(photo)?.items.as_slice() {
+            [item] => items.push(item.clone()),
+            _ => bail!("{}: expected one photo", photo.display()),
         }
-        if rows.len() != 1 {
-            bail!("{}: expected one photo", photo.display());
-        }
-        vectors.push(rows.remove(0).vector);
     }
-    let similarity: f32 = vectors[0].iter().zip(&vectors[1]).map(|(a, b)| a * b).sum();
+    let finder = args.finder.finder(&loader, embedder.templates().iter().map(|t| (t.clone(), t.size())).collect())?;
+    let mut faces = Vec::new();
+    for (processed, photo) in finder.process(Encoded::read_all(&items))?.into_iter().zip([&args.a, &args.b]) {
+        match processed.faces {
+            Ok(found) => faces.extend(found.into_iter().map(|face| face.chips)),
+            Err(skipped) => bail!("{}: {}", photo.display(), skipped.reason),
+        }
+    }
+    let vectors = embedder.embed(&faces)?;
+    let [a, b] = vectors.as_slice() else { bail!("expected two embeddings, got {}", vectors.len()) };
+    let similarity = a.similarity(b)?;
     let distance = (2.0 - 2.0 * similarity).max(0.0).sqrt();
     let same = similarity >= threshold;
     if args.json {
