@@ -77,8 +77,10 @@ impl Runtime {
 
     pub(super) fn load(&self, name: &str, onnx: &[u8], precision: Precision) -> Result<Network> {
         let fail = |e: String| Error::engine("ort", format!("cannot load {name}: {e}"));
+        // OpenVINO computes on threads of its own; those of ONNX Runtime would only spin beside them.
+        let threads = if self.provider == Provider::OpenVino { 1 } else { self.threads };
         let mut builder = session::Session::builder(self.environment)
-            .and_then(|b| Ok(b.with_intra_threads(self.threads)?))
+            .and_then(|b| Ok(b.with_intra_threads(threads)?))
             .map_err(|e| fail(e.to_string()))?;
         let provider = match self.provider {
             Provider::Cpu => None,
