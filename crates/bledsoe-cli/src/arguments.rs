@@ -9,6 +9,7 @@ use bledsoe::{
     detect::Select,
     embed::Embedder,
     engine::{Backend, Device, EngineConfig},
+    model::Store,
     photo::Limits,
     pipeline::{
         ACCURATE_EMBEDDER, Alignment, ChipReader, DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, FAST_DETECTOR,
@@ -40,8 +41,17 @@ impl EngineArgs {
             // Fails only if a pool stands already, with the same bound: the flags are parsed once.
             let _ = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build_global();
         }
-        let config = EngineConfig { backend: self.engine, device: self.device, threads: self.threads };
-        Ok(Loader::new(&config, self.models.as_deref())?)
+        Ok(Loader::new(&self.config(), self.models.as_deref())?)
+    }
+
+    /// How the engine is opened.
+    pub fn config(&self) -> EngineConfig {
+        EngineConfig { backend: self.engine, device: self.device, threads: self.threads }
+    }
+
+    /// Where models lie.
+    pub fn store(&self) -> Store {
+        Store::new(self.models.as_deref())
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod align;
+mod bench;
 mod benchmark;
 mod demo;
 mod doctor;
@@ -25,6 +26,7 @@ pub enum Command {
     Train(train::Args),
     Evaluate(evaluate::Args),
     Benchmark(benchmark::Args),
+    Bench(bench::Args),
     Doctor(doctor::Args),
     Identify(identify::Args),
     Verify(verify::Args),
@@ -42,6 +44,7 @@ impl Command {
             Self::Train(args) => train::run(args),
             Self::Evaluate(args) => evaluate::run(args),
             Self::Benchmark(args) => benchmark::run(args),
+            Self::Bench(args) => bench::run(args),
             Self::Doctor(args) => doctor::run(args),
             Self::Identify(args) => identify::run(args),
             Self::Verify(args) => verify::run(args),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bad_photos;
+mod bench;
 mod demo;
 mod detection;
 mod doctor;

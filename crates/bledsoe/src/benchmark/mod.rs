@@ -6,7 +6,8 @@
 //! - [`identification`]: some photos of each person are enrolled, the rest searched for (1:N), strangers among them;
 //! - [`detection`]: a detector against true [`boxes`];
 //! - [`landmarks`]: a landmarker against true points;
-//! - [`contract`]: a network against itself, fed otherwise, on faces of [`specimens`].
+//! - [`contract`]: a network against itself, fed otherwise, on faces of [`specimens`];
+//! - [`speed`]: the time of each stage, on photos of which nothing need be known.
 
 pub mod boxes;
 pub mod contract;
@@ -16,6 +17,7 @@ pub mod identification;
 pub mod landmarks;
 mod photos;
 pub mod specimens;
+pub mod speed;
 mod variants;
 pub mod verification;
 

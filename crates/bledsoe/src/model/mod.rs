@@ -3,6 +3,7 @@
 //! The registry (`models/registry.toml`) is compiled in, and so is the embedded pack. Bytes are checked against the
 //! contract's SHA-256 each time they are loaded.
 
+pub mod arithmetic;
 mod contract;
 pub mod dlib;
 pub mod onnx;

@@ -188,41 +188,85 @@ pub fn model(rest: &[u8], graph: &[u8]) -> Vec<u8> {
 pub fn metadata(onnx: &[u8], name: &str) -> Result<BTreeMap<String, String>> {
     let damaged = || Error::model(name, "damaged, or not an ONNX file");
     let mut found = BTreeMap::new();
-    for (field, entry) in fields(onnx).ok_or_else(damaged)? {
-        if field == 14 {
-            let parts = fields(entry).ok_or_else(damaged)?;
-            let part = |number: u64| {
-                let bytes = parts.iter().find(|(field, _)| *field == number).map_or(&[][..], |(_, bytes)| bytes);
-                String::from_utf8_lossy(bytes).into_owned()
-            };
-            found.insert(part(1), part(2));
-        }
+    for entry in fields(onnx).ok_or_else(damaged)?.iter().filter(|field| field.number == 14) {
+        let parts = fields(entry.bytes()).ok_or_else(damaged)?;
+        found.insert(text(&parts, 1), text(&parts, 2));
     }
     Ok(found)
 }
 
-/// The fields of a message that hold bytes, strings or messages; the others are stepped over.
-fn fields(mut rest: &[u8]) -> Option<Vec<(u64, &[u8])>> {
+/// The first field of that number as text; empty if there is none.
+pub(super) fn text(fields: &[Field<'_>], number: u64) -> String {
+    let bytes = fields.iter().find(|field| field.number == number).map_or(&[][..], Field::bytes);
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// One field of a message.
+pub(super) struct Field<'a> {
+    pub number: u64,
+    pub value: Value<'a>,
+    /// The field as it is encoded, tag and all.
+    pub raw: &'a [u8],
+}
+
+/// What a field holds.
+pub(super) enum Value<'a> {
+    Int(u64),
+    /// Bytes, a string or a message.
+    Bytes(&'a [u8]),
+    /// A number of four or eight bytes; nobody here reads one.
+    Fixed,
+}
+
+impl<'a> Field<'a> {
+    /// The bytes, string or message; empty if it holds a number.
+    pub fn bytes(&self) -> &'a [u8] {
+        if let Value::Bytes(bytes) = self.value { bytes } else { &[] }
+    }
+}
+
+/// The fields of a message, in order; `None` if the bytes are damaged.
+pub(super) fn fields(mut rest: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut found = Vec::new();
     while !rest.is_empty() {
+        let start = rest;
         let tag = read_varint(&mut rest)?;
-        let length = match tag & 7 {
-            0 => {
-                read_varint(&mut rest)?;
-                continue;
+        let value = match tag & 7 {
+            0 => Value::Int(read_varint(&mut rest)?),
+            1 => take(&mut rest, 8).map(|_| Value::Fixed)?,
+            2 => {
+                let length = usize::try_from(read_varint(&mut rest)?).ok()?;
+                Value::Bytes(take(&mut rest, length)?)
             }
-            1 => 8,
-            2 => usize::try_from(read_varint(&mut rest)?).ok()?,
-            5 => 4,
+            5 => take(&mut rest, 4).map(|_| Value::Fixed)?,
             _ => return None,
         };
-        let (value, after) = rest.split_at_checked(length)?;
-        rest = after;
-        if tag & 7 == 2 {
-            found.push((tag >> 3, value));
+        found.push(Field { number: tag >> 3, value, raw: &start[..start.len() - rest.len()] });
+    }
+    Some(found)
+}
+
+/// The integers of a repeated field, packed or not; `None` if the bytes are damaged.
+pub(super) fn integers(fields: &[Field<'_>], number: u64) -> Option<Vec<u64>> {
+    let mut found = Vec::new();
+    for field in fields.iter().filter(|field| field.number == number) {
+        match field.value {
+            Value::Int(value) => found.push(value),
+            Value::Bytes(mut packed) => {
+                while !packed.is_empty() {
+                    found.push(read_varint(&mut packed)?);
+                }
+            }
+            Value::Fixed => return None,
         }
     }
     Some(found)
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (value, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some(value)
 }
 
 fn read_varint(rest: &mut &[u8]) -> Option<u64> {

@@ -47,7 +47,7 @@ use crate::{
 };
 
 /// A photo file's bytes, and their hash.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Encoded {
     /// Which photo.
     pub item: Item,

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-/// Measure accuracy by standard protocols, with 95 % intervals.
+/// Measure accuracy by standard protocols, with 95 % intervals. (For speed: `bledsoe bench`.)
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  bledsoe benchmark verification --protocol lfw --root lfw --report lfw.html")]
 pub struct Args {

@@ -1,0 +1,73 @@
+//! Each network by itself: how long a run of it takes, and what it computes in that time.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{Timing, Unit};
+use crate::{
+    Result,
+    engine::{Engine, EngineConfig, Precision, Tensor},
+    model::{Contract, Format, Store, Task, arithmetic},
+};
+
+/// Chips to a run of an embedder, as the pipeline gives them.
+const CHIPS: usize = 32;
+/// Photos to a run of a detector that takes any size, and their side in pixels: a call of CenterFace holds a megapixel.
+const PHOTOS: usize = 16;
+const SIDE: usize = 256;
+
+/// How fast a network runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NetworkSpeed {
+    /// The model's id.
+    pub id: String,
+    /// Lengths of its input: N x C x H x W.
+    pub shape: [usize; 4],
+    /// Multiply-adds for one of the N, in millions; a multiply-add is two operations.
+    pub million_multiply_adds: f64,
+    /// How long an input takes, in a run of N: the network alone, without filling its input or averaging with the
+    /// mirror image.
+    pub timing: Timing,
+    /// Billions of operations in a second, by the median.
+    pub gflops: Option<f64>,
+}
+
+/// Times the network of `contract` on noise; `None` if it is no network that embeds or detects. One run is not counted.
+///
+/// # Errors
+/// [`crate::Error::Model`], [`crate::Error::Engine`].
+pub fn run(contract: &Contract, store: &Store, config: &EngineConfig, repeats: usize) -> Result<Option<NetworkSpeed>> {
+    let network = matches!(contract.format, Format::Pack | Format::Onnx | Format::ResnetDat | Format::MmodDat);
+    let (count, precision) = match contract.task {
+        // As the pipeline loads them.
+        Task::Embed if network => (CHIPS, Precision::Fast),
+        Task::Detect if network => (PHOTOS, Precision::Full),
+        _ => return Ok(None),
+    };
+    let side = contract.input.as_ref().map(|input| input.size as usize).filter(|&side| side > 0).unwrap_or(SIDE);
+    let shape = [count, 3, side, side];
+    let onnx = store.onnx(&contract.id)?;
+    let multiply_adds = arithmetic::multiply_adds(&onnx, &contract.id, &[1, 3, side, side])?;
+    let session = Engine::open(config)?.load(&contract.id, onnx, precision)?;
+    let mut random = fastrand::Rng::with_seed(0);
+    let data: Vec<f32> = (0..shape.iter().product()).map(|_| random.f32() * 2.0 - 1.0).collect();
+    let mut seconds = Vec::with_capacity(repeats);
+    for number in 0..=repeats {
+        let input = Tensor { shape: shape.to_vec(), data: data.clone() };
+        let start = Instant::now();
+        session.run(input)?;
+        if number > 0 {
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+    }
+    let timing = Timing::new(&contract.id, Unit::Input, count, seconds);
+    let gflops = timing.per_second.map(|rate| rate * 2.0 * multiply_adds as f64 / 1e9);
+    Ok(Some(NetworkSpeed {
+        id: contract.id.clone(),
+        shape,
+        million_multiply_adds: multiply_adds as f64 / 1e6,
+        timing,
+        gflops,
+    }))
+}
