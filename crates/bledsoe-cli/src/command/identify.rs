@@ -54,7 +54,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("--min-probability: expected 0 to 1");
     }
     let scans = args.photos.iter().map(|input| Ok((input, scan(input)?))).collect::<Result<Vec<_>>>()?;
-    let loader = args.engine.loader()?;
+    let total = scans.iter().map(|(_, scan)| scan.items.len()).sum();
+    let loader = args.engine.loader_for(total)?;
     loader.preload(args.finder.detector(), &file.embedder);
     let embedder = loader.embedder(&file.embedder)?;
     file.check_embedder(embedder.id())?;
@@ -62,7 +63,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         .iter()
         .map(|(input, _)| args.finder.source(input, &loader, embedder.as_ref()))
         .collect::<Result<Vec<_>>>()?;
-    let total = scans.iter().map(|(_, scan)| scan.items.len()).sum();
     let (identified, skipped) = console::with_progress(total, console::NOT_KEPT, |monitor| {
         let mut identified: Vec<Identified> = Vec::new();
         let mut skipped: Vec<Skipped> = scans.iter().flat_map(|(_, scan)| scan.skipped.clone()).collect();
