@@ -110,7 +110,13 @@ mod tests {
     /// 1 x 2 x 4 x 4 -> Conv of 3 x 3, stride 2 -> 1 x 3 x 1 x 1 -> Flatten -> MatMul -> 1 x 5.
     fn network() -> Vec<u8> {
         let mut graph = Writer::default();
-        onnx::node(&mut graph, "Conv", &["x", "w"], "c", &[("strides", Attribute::Ints(&[2, 2]))]);
+        let conv = [
+            ("dilations", Attribute::Ints(&[1, 1])),
+            ("kernel_shape", Attribute::Ints(&[3, 3])),
+            ("pads", Attribute::Ints(&[0; 4])),
+            ("strides", Attribute::Ints(&[2, 2])),
+        ];
+        onnx::node(&mut graph, "Conv", &["x", "w"], "c", &conv);
         onnx::node(&mut graph, "Flatten", &["c"], "f", &[("axis", Attribute::Int(1))]);
         onnx::node(&mut graph, "MatMul", &["f", "m"], "y", &[]);
         graph.bytes(2, b"g");
