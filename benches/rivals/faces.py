@@ -2,8 +2,7 @@
 
 Every run is a process of its own that loads its models, reads the photos and embeds all faces that it finds; all of that
 is in its time. A round runs each once, so that what else the machine does meets all alike; figures are medians of rounds.
-bledsoe also averages each face with its mirror image where the model's contract says so, and writes a table; the rivals
-do neither.
+bledsoe also averages each face with its mirror image (not with --fast), and writes a table; the rivals do neither.
 
 Usage: faces.py BLEDSOE ENVIRONMENTS PHOTOS [--photos 400 | --all] [--rounds 3] [--run NAME ...] [--json FILE]
   ENVIRONMENTS  the folder that setup.sh filled
