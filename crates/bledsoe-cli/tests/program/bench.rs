@@ -56,7 +56,7 @@ fn every_stage_of_a_folder_is_timed() {
     assert!(machine["gflops"].as_f64().unwrap() > 0.1 && machine["gigabytes_per_second"].as_f64().unwrap() > 0.1);
     let networks = result["networks"].as_array().unwrap();
     let ids: Vec<_> = networks.iter().map(|network| network["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["mobilefacenet", "centerface"]);
+    assert_eq!(ids, ["mobilefacenet-straight", "centerface"]);
     for network in networks {
         let rate = network["timing"]["per_second"].as_f64().unwrap();
         let expected = 2e-3 * network["million_multiply_adds"].as_f64().unwrap() * rate;
@@ -69,7 +69,7 @@ fn without_a_folder_the_examples_are_timed() {
     let output = run(&["bench", "--fast", "--engine", "rten", "--repeats", "1"]);
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{table}{}", String::from_utf8_lossy(&output.stderr));
-    for row in ["decode ", "detect ", "align ", "embed ", "all ", "mobilefacenet "] {
+    for row in ["decode ", "detect ", "align ", "embed ", "all ", "mobilefacenet-straight "] {
         assert!(table.lines().any(|line| line.starts_with(row)), "no {row}in\n{table}");
     }
     assert!(!table.contains("read  "), "nothing is read:\n{table}");

@@ -33,15 +33,18 @@ fn fill(rgb: &mut [u8], back: &Affine, side: usize, sample: impl Fn(f32, f32) ->
     let samples = if reach <= 1.5 { 1 } else { (reach.ceil() as i32).min(MAX_SAMPLES) };
     let offsets: Vec<f32> = (0..samples).map(|i| (i as f32 + 0.5) / samples as f32 - 0.5).collect();
     let share = 1.0 / (samples * samples) as f32;
+    let at = |u: f32, v: f32| sample(a * u + b * v + c, d * u + e * v + f);
     for (y, row) in rgb.chunks_exact_mut(3 * side).enumerate() {
         for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            let (x, y) = (x as f32, y as f32);
+            if samples == 1 {
+                *pixel = at(x, y).map(|value| (value + 0.5) as u8);
+                continue;
+            }
             let mut sum = [0.0f32; 3];
-            for &oy in &offsets {
-                for &ox in &offsets {
-                    let (u, v) = (x as f32 + ox, y as f32 + oy);
-                    let values = sample(a * u + b * v + c, d * u + e * v + f);
-                    sum = std::array::from_fn(|i| sum[i] + values[i]);
-                }
+            for (&oy, &ox) in offsets.iter().flat_map(|oy| offsets.iter().map(move |ox| (oy, ox))) {
+                let values = at(x + ox, y + oy);
+                sum = std::array::from_fn(|i| sum[i] + values[i]);
             }
             *pixel = sum.map(|s| (s * share + 0.5) as u8);
         }
@@ -65,14 +68,15 @@ fn sample_inside(photo: &Photo, x: f32, y: f32) -> [f32; 3] {
     let (left, top) = (x as usize, y as usize);
     let (fx, fy) = (x - left as f32, y - top as f32);
     let pitch = 3 * photo.width() as usize;
-    let upper = photo.rgb().get(top * pitch + 3 * left..).and_then(|row| row.first_chunk::<6>());
-    let lower = photo.rgb().get((top + 1) * pitch + 3 * left..).and_then(|row| row.first_chunk::<6>());
-    let (Some(upper), Some(lower)) = (upper, lower) else { return [0.0; 3] };
+    // A byte more than both pixels have, so that four numbers are worked on at once; the photo's last pixels lack it.
+    let pixels = |y: usize| photo.rgb().get(y * pitch + 3 * left..).and_then(|row| row.first_chunk::<7>());
+    let (Some(upper), Some(lower)) = (pixels(top), pixels(top + 1)) else { return sample(photo, x, y) };
     let (tl, tr, bl, br) = ((1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy);
-    std::array::from_fn(|i| {
+    let [r, g, b, _]: [f32; 4] = std::array::from_fn(|i| {
         let [a, b, c, d] = [upper[i], upper[i + 3], lower[i], lower[i + 3]].map(f32::from);
         tl * a + tr * b + bl * c + br * d
-    })
+    });
+    [r, g, b]
 }
 
 /// The photo's value at (x, y), bilinear between pixel centres, black outside.

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::{Detection, Detector};
 use crate::{
     Error, Result,
-    engine::{Session, Tensor},
+    engine::{Precision, Session, Tensor},
     geometry::{Point, Rect},
     photo::Photo,
 };
@@ -41,15 +41,18 @@ impl CenterFace {
     /// The least score of a face, unless another is asked for.
     pub const MIN_SCORE: f32 = 0.5;
 
-    /// A detector that runs `session`, which holds the model `centerface`. Faces score more than `min_score`, 0 to 1;
-    /// 0.5 if not given.
-    pub fn new(session: Box<dyn Session>, min_score: Option<f32>) -> Self {
+    /// A detector that runs `session`, which holds the model `centerface`, loaded with `precision`. Faces score more than
+    /// `min_score`, 0 to 1; 0.5 if not given.
+    pub fn new(session: Box<dyn Session>, precision: Precision, min_score: Option<f32>) -> Self {
         let min_score = min_score.unwrap_or(Self::MIN_SCORE);
-        let id = if min_score == Self::MIN_SCORE {
-            "centerface".into()
-        } else {
-            format!("centerface(min_score={min_score})")
-        };
+        let mut settings = Vec::new();
+        if precision == Precision::Fast {
+            settings.push("fast".to_owned());
+        }
+        if min_score != Self::MIN_SCORE {
+            settings.push(format!("min_score={min_score}"));
+        }
+        let id = if settings.is_empty() { "centerface".into() } else { format!("centerface({})", settings.join(", ")) };
         Self { session, min_score, id }
     }
 
@@ -209,7 +212,7 @@ mod tests {
 
     fn fake() -> (CenterFace, std::sync::Arc<Mutex<Vec<Vec<usize>>>>) {
         let shapes = std::sync::Arc::default();
-        (CenterFace::new(Box::new(Fake(std::sync::Arc::clone(&shapes))), None), shapes)
+        (CenterFace::new(Box::new(Fake(std::sync::Arc::clone(&shapes))), Precision::Full, None), shapes)
     }
 
     fn black(width: u32, height: u32) -> Photo {
@@ -249,9 +252,11 @@ mod tests {
         assert_eq!(detector.id(), "centerface");
         assert!(detector.detect(&[]).unwrap().is_empty());
         assert!(shapes.lock().unwrap().is_empty());
-        let strict = CenterFace::new(Box::new(Fake(shapes)), Some(0.95));
+        let strict = CenterFace::new(Box::new(Fake(std::sync::Arc::clone(&shapes))), Precision::Full, Some(0.95));
         assert_eq!(strict.id(), "centerface(min_score=0.95)");
         assert!(strict.detect(&[&black(64, 64)]).unwrap()[0].is_empty());
+        let both = CenterFace::new(Box::new(Fake(shapes)), Precision::Fast, Some(0.95));
+        assert_eq!(both.id(), "centerface(fast, min_score=0.95)");
     }
 
     #[test]
@@ -262,7 +267,7 @@ mod tests {
                 Ok(Vec::new())
             }
         }
-        let error = CenterFace::new(Box::new(Empty), None).detect(&[&black(9, 9)]).unwrap_err();
+        let error = CenterFace::new(Box::new(Empty), Precision::Full, None).detect(&[&black(9, 9)]).unwrap_err();
         assert!(error.to_string().contains("centerface"), "{error}");
     }
 }

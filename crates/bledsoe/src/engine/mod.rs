@@ -88,11 +88,12 @@ impl FromStr for Device {
 }
 
 /// How exactly a network must be computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
     /// bf16 where the processor has it: embeddings agree with f32 to a cosine of 0.9999.
     Fast,
-    /// f32 throughout: for detectors, whose boxes move with small errors.
+    /// f32 throughout: for detectors, whose points move with small errors (CenterFace's by 0.9 % of the eyes' distance,
+    /// median of 400 LFW photos).
     Full,
 }
 

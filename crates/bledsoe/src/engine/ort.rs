@@ -101,6 +101,8 @@ impl Runtime {
             "INFERENCE_PRECISION_HINT": hint,
             "INFERENCE_NUM_THREADS": self.threads.to_string(),
             "NUM_STREAMS": "1",
+            // A pinned thread waits for its core while ours work there.
+            "ENABLE_CPU_PINNING": "NO",
         } });
         ep::OpenVINO::default().with_device_type("CPU").with_arbitrary_config("load_config", config)
     }

@@ -45,7 +45,7 @@ pub struct Loader {
     store: Store,
     loaded: Mutex<BTreeMap<String, String>>,
     /// The registry's networks, loaded once for all who use them.
-    sessions: Mutex<BTreeMap<String, Arc<dyn Session>>>,
+    sessions: Mutex<BTreeMap<(String, Precision), Arc<dyn Session>>>,
 }
 
 impl Loader {
@@ -133,30 +133,28 @@ impl Loader {
             return Err(Error::model(name, "not an embedder: see `bledsoe models list`"));
         }
         self.remember(name, &contract.sha256);
-        Ok((contract.clone(), Box::new(self.session(name)?)))
+        Ok((contract.clone(), Box::new(self.session(name, Precision::Fast)?)))
     }
 
     /// Loads the networks of a detector and an embedder at once, on all cores. Opening them is then a matter of
     /// microseconds, and tells what went wrong here.
     pub fn preload(&self, detector: &str, embedder: &str) {
-        let names: Vec<&str> = detector.split(',').chain(embedder.split('+')).collect();
-        names.into_par_iter().for_each(|name| {
-            let _ = self.session(name);
+        let detectors = detector.split(',').enumerate().map(|(stage, name)| (name, precision(stage)));
+        let embedders = embedder.split('+').map(|name| (name, Precision::Fast));
+        let networks: Vec<(&str, Precision)> = detectors.chain(embedders).collect();
+        networks.into_par_iter().for_each(|(name, precision)| {
+            let _ = self.session(name, precision);
         });
     }
 
     /// The network called `name` in the registry.
-    fn session(&self, name: &str) -> Result<Arc<dyn Session>> {
-        if let Some(session) = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+    fn session(&self, name: &str, precision: Precision) -> Result<Arc<dyn Session>> {
+        let key = (name.to_owned(), precision);
+        if let Some(session) = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(session));
         }
-        let precision = match Registry::embedded()?.get(name)?.task {
-            Task::Embed => Precision::Fast,
-            _ => Precision::Full,
-        };
         let session: Arc<dyn Session> = Arc::from(self.engine.load(name, self.store.onnx(name)?, precision)?);
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.insert(name.to_owned(), Arc::clone(&session));
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&session));
         Ok(session)
     }
 
@@ -178,17 +176,23 @@ impl Loader {
     }
 
     /// The detector called `name`: of the registry, a dlib `.svm` (HOG) or `.dat` (MMOD) file, or several joined by commas,
-    /// each for the photos in which those before it find nothing. The options are the first one's.
+    /// each for the photos in which those before it find nothing. The options are the first one's; CenterFace as a later
+    /// one is computed with [`Precision::Fast`].
     ///
     /// # Errors
     /// [`Error::Model`] when it is not known or not on this machine.
     pub fn detector(&self, name: &str, options: &DetectorOptions) -> Result<Box<dyn Detector>> {
-        if name.contains(',') {
-            let stage = |(i, name)| {
-                self.detector(name, if i == 0 { options } else { &DetectorOptions { upsample: 0, min_score: None } })
-            };
-            return Ok(Box::new(Cascade::new(name.split(',').enumerate().map(stage).collect::<Result<_>>()?)?));
+        if !name.contains(',') {
+            return self.one_detector(name, options, precision(0));
         }
+        let stage = |(stage, name)| {
+            let options = if stage == 0 { *options } else { DetectorOptions::default() };
+            self.one_detector(name, &options, precision(stage))
+        };
+        Ok(Box::new(Cascade::new(name.split(',').enumerate().map(stage).collect::<Result<_>>()?)?))
+    }
+
+    fn one_detector(&self, name: &str, options: &DetectorOptions, precision: Precision) -> Result<Box<dyn Detector>> {
         let &DetectorOptions { upsample, min_score } = options;
         let hog = |bytes: &[u8]| -> Result<Box<dyn Detector>> {
             Ok(Box::new(Hog::new(dlib::hog::read(bytes, name)?, name, upsample, min_score)?))
@@ -217,7 +221,7 @@ impl Loader {
             _ if upsample > 0 => {
                 Err(Error::Invalid(format!("--upsample is for hog and mmod; {name} scales photos itself")))
             }
-            _ => Ok(Box::new(CenterFace::new(Box::new(self.session(name)?), min_score))),
+            _ => Ok(Box::new(CenterFace::new(Box::new(self.session(name, precision)?), precision, min_score))),
         }
     }
 
@@ -267,6 +271,11 @@ impl Loader {
     fn remember(&self, name: &str, sha256: &str) {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), sha256.to_owned());
     }
+}
+
+/// How exactly a detector is computed: one that is asked about few photos, for speed's sake, need not be the best.
+fn precision(stage: usize) -> Precision {
+    if stage == 0 { Precision::Full } else { Precision::Fast }
 }
 
 /// The path, if `name` is that of a model file rather than an id.
