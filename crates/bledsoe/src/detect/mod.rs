@@ -34,10 +34,28 @@ pub struct Detection {
     pub points: Option<[Point; 5]>,
 }
 
+impl Detection {
+    /// The detection in another photo of the same scene, where `place` says where each point of this one is. Edges stay
+    /// edges: `place` only scales and shifts.
+    #[must_use]
+    pub fn moved(&self, place: impl Fn(Point) -> Point) -> Self {
+        let (first, last) =
+            (place(Point::new(self.rect.left, self.rect.top)), place(Point::new(self.rect.right, self.rect.bottom)));
+        let rect = Rect { left: first.x, top: first.y, right: last.x, bottom: last.y };
+        Self { rect, score: self.score, points: self.points.map(|points| points.map(place)) }
+    }
+}
+
 /// Finds faces. Batch-first: a detector uses all cores for a batch by itself.
 pub trait Detector: Send + Sync {
     /// The detector's id and settings, as written into results.
     fn id(&self) -> &str;
+
+    /// The longer side, in pixels, that larger photos are scaled down to before they are searched; `None` for a detector
+    /// that looks at each photo as it is. A photo may be given to it decoded at about this size.
+    fn longest_side(&self) -> Option<u32> {
+        None
+    }
 
     /// The faces of each photo, best score first. A photo without faces gives an empty list.
     ///
