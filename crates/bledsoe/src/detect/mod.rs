@@ -63,3 +63,20 @@ pub trait Detector: Send + Sync {
     /// When the engine fails; never for the content of a photo.
     fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moved_detection_keeps_its_score() {
+        let face = Detection {
+            rect: Rect { left: 1.0, top: 2.0, right: 5.0, bottom: 8.0 },
+            score: 0.7,
+            points: Some([Point::new(3.0, 4.0); 5]),
+        };
+        let moved = face.moved(|p| Point::new(2.0 * p.x + 1.0, 3.0 * p.y));
+        assert_eq!(moved.rect, Rect { left: 3.0, top: 6.0, right: 11.0, bottom: 24.0 });
+        assert_eq!((moved.score, moved.points), (0.7, Some([Point::new(7.0, 12.0); 5])));
+    }
+}

@@ -113,3 +113,85 @@ impl Reduced {
         Point::new(reduced(point.x, self.beyond.0), reduced(point.y, self.beyond.1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use image::{ImageEncoder, codecs::jpeg::JpegEncoder};
+
+    use super::*;
+    use crate::photo::Limits;
+
+    /// A JPEG that grows brighter to the right and more so downwards, with an EXIF orientation.
+    fn slope(width: u32, height: u32, orientation: u8) -> Vec<u8> {
+        let mut exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        let grey = image::GrayImage::from_fn(width, height, |x, y| image::Luma([(2 * x + 3 * y) as u8]));
+        let mut bytes = Vec::new();
+        let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 100);
+        encoder.set_exif_metadata(exif).unwrap();
+        grey.write_with_encoder(encoder).unwrap();
+        bytes
+    }
+
+    /// The photo's brightness at a point, bilinear.
+    fn at(photo: &Photo, point: Point) -> f32 {
+        let (left, top) = (point.x.floor(), point.y.floor());
+        let value = |x: f32, y: f32| f32::from(photo.rgb()[3 * (y as usize * photo.width() as usize + x as usize)]);
+        let across = |y: f32| value(left, y) + (point.x - left) * (value(left + 1.0, y) - value(left, y));
+        across(top) + (point.y - top) * (across(top + 1.0) - across(top))
+    }
+
+    #[test]
+    fn each_pixel_is_where_it_says_however_the_photo_was_turned() {
+        for (width, height) in [(48, 32), (45, 31), (41, 33), (47, 39)] {
+            for orientation in 1..=8 {
+                let bytes = slope(width, height, orientation);
+                let whole = Photo::decode(&bytes, &Limits::default()).unwrap();
+                for reduction in [Reduction::Half, Reduction::Quarter, Reduction::Eighth] {
+                    let reduced = Photo::decode_reduced(&bytes, &Limits::default(), reduction).unwrap();
+                    assert_eq!(reduced.size(), (whole.width(), whole.height()));
+                    let (columns, rows) = (reduced.photo.width(), reduced.photo.height());
+                    // Not the outermost pixels: they may stand for fewer.
+                    let inner =
+                        (1..rows - 1).flat_map(|y| (1..columns - 1).map(move |x| Point::new(x as f32, y as f32)));
+                    let differences: Vec<f32> =
+                        inner.map(|p| at(&reduced.photo, p) - at(&whole, reduced.in_whole(p))).collect();
+                    let mean = differences.iter().sum::<f32>() / differences.len() as f32;
+                    assert!(mean.abs() < 1.0, "{width}x{height} turned {orientation}, {reduction:?}: off by {mean}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn there_and_back() {
+        let bytes = slope(45, 31, 3);
+        for reduction in Reduction::ALL {
+            let reduced = Photo::decode_reduced(&bytes, &Limits::default(), reduction).unwrap();
+            let back = reduced.in_reduced(reduced.in_whole(Point::new(3.25, 1.5)));
+            assert!((back.x - 3.25).abs() < 1e-4 && (back.y - 1.5).abs() < 1e-4, "{back:?}");
+        }
+    }
+
+    #[test]
+    fn other_formats_are_decoded_whole() {
+        let mut png = std::io::Cursor::new(Vec::new());
+        image::GrayImage::new(40, 30).write_to(&mut png, image::ImageFormat::Png).unwrap();
+        let reduced = Photo::decode_reduced(&png.into_inner(), &Limits::default(), Reduction::Quarter).unwrap();
+        assert_eq!((reduced.reduction(), reduced.photo.width()), (Reduction::None, 40));
+    }
+
+    #[test]
+    fn the_strongest_that_keeps_the_step() {
+        for (step, expected) in [
+            (0.3, Reduction::None),
+            (1.99, Reduction::None),
+            (2.0, Reduction::Half),
+            (7.9, Reduction::Quarter),
+            (f32::INFINITY, Reduction::Eighth),
+            (f32::NAN, Reduction::None),
+        ] {
+            assert_eq!(Reduction::within(step), expected, "{step}");
+        }
+    }
+}

@@ -305,4 +305,129 @@ mod tests {
             batches.iter().map(|batch| batch.iter().map(|p| p.item.relative.as_str()).collect()).collect();
         assert_eq!(names, [vec!["0", "1", "2", "3"], vec!["4", "5"], vec!["6"]]);
     }
+
+    fn jpeg(width: u32, height: u32, grey: impl Fn(u32, u32) -> u8) -> Vec<u8> {
+        let rgb = (0..height).flat_map(|y| {
+            (0..width).flat_map({
+                let grey = &grey;
+                move |x| [grey(x, y); 3]
+            })
+        });
+        Photo::new(width, height, rgb.collect()).unwrap().to_jpeg(95).unwrap()
+    }
+
+    #[test]
+    fn photos_much_larger_than_the_detectors_side_are_searched_reduced() {
+        for (longer, side, expected) in [
+            (800, Some(1024), Reduction::None),
+            (2048, Some(1024), Reduction::None),
+            (2049, Some(1024), Reduction::Half),
+            (3264, Some(1024), Reduction::Half),
+            (4000, Some(1024), Reduction::Quarter),
+            (4032, Some(1024), Reduction::Quarter),
+            (7000, Some(1024), Reduction::Quarter),
+            (9000, Some(1024), Reduction::Eighth),
+            (9000, None, Reduction::None),
+        ] {
+            let header = Header { size: (600, longer), reducible: true, buffered: false };
+            assert_eq!(for_search(&header, side), expected, "{longer}");
+            assert_eq!(for_search(&Header { reducible: false, ..header }, side), Reduction::None);
+        }
+    }
+
+    /// Finds the bright square of a dark photo, which it says it looks at with `side` pixels.
+    struct Bright {
+        side: Option<u32>,
+    }
+
+    impl Detector for Bright {
+        fn id(&self) -> &str {
+            "bright"
+        }
+
+        fn longest_side(&self) -> Option<u32> {
+            self.side
+        }
+
+        fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+            let face = |photo: &&Photo| {
+                let bright = |at: usize| photo.rgb()[3 * at] > 70;
+                let width = photo.width() as usize;
+                let places = (0..width * photo.height() as usize).filter(|&at| bright(at));
+                let (x, y): (Vec<usize>, Vec<usize>) = places.map(|at| (at % width, at / width)).unzip();
+                let low = |v: &[usize]| *v.iter().min().unwrap() as f32 - 0.5;
+                let high = |v: &[usize]| *v.iter().max().unwrap() as f32 + 0.5;
+                let rect = crate::geometry::Rect { left: low(&x), top: low(&y), right: high(&x), bottom: high(&y) };
+                let shares = [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]];
+                let points =
+                    shares.map(|[x, y]| Point::new(rect.left + x * rect.width(), rect.top + y * rect.height()));
+                vec![Detection { rect, score: 1.0, points: Some(points) }]
+            };
+            Ok(photos.iter().map(face).collect())
+        }
+    }
+
+    fn finder(side: Option<u32>, chip: u32) -> Finder {
+        let template = crate::model::Registry::embedded().unwrap().template("arcface").unwrap().clone();
+        Finder {
+            detector: Box::new(Bright { side }),
+            landmarker: Box::new(crate::landmark::DetectedPoints),
+            select: Select::All,
+            limits: Limits::default(),
+            templates: vec![(template, chip)],
+            models: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_reduced_search_gives_the_whole_photos_faces() {
+        // A square of 128 pixels with fine stripes, which only the whole photo shows.
+        let grey = |x: u32, y: u32| match (x, y) {
+            (200..328, 120..248) => 150 + 80 * (x / 2 % 2) as u8,
+            _ => 0,
+        };
+        let photo = jpeg(480, 360, grey);
+        let look = |photo: &Photo, faces: &[Detection], chosen: &[FoundFace]| {
+            (photo.width(), photo.height(), faces.len(), chosen.len())
+        };
+        let find = |side, chip| {
+            let found = finder(side, chip).examine(vec![encoded("p", Ok(photo.clone()))], look).unwrap().remove(0);
+            let processed = finder(side, chip).process(vec![encoded("p", Ok(photo.clone()))]).unwrap().remove(0);
+            let (mut looked_at, mut processed) = (found.0.faces.unwrap(), processed.faces.unwrap());
+            let (face, same) = (looked_at.remove(0), processed.remove(0));
+            assert_eq!((&face.detection, &face.chips), (&same.detection, &same.chips));
+            (face, found.1)
+        };
+        for (chip, tolerance) in [(16, 12.0), (30, 12.0), (112, 1.0)] {
+            let (whole, seen) = find(None, chip);
+            assert_eq!(seen, Some((480, 360, 1, 1)));
+            // 480 pixels for 64: searched at a quarter.
+            let (face, seen) = find(Some(64), chip);
+            assert_eq!(seen, Some((480, 360, 1, 1)));
+            let (a, b) = (face.detection.rect, whole.detection.rect);
+            for (a, b) in [(a.left, b.left), (a.top, b.top), (a.right, b.right), (a.bottom, b.bottom)] {
+                assert!((a - b).abs() < 0.01, "{a} {b}");
+            }
+            for (p, q) in face.landmarks.points.iter().zip(&whole.landmarks.points) {
+                assert!((p.x - q.x).abs() < 0.01 && (p.y - q.y).abs() < 0.01, "{p:?} {q:?}");
+            }
+            for (a, b) in face.chips[0].transform.m.iter().zip(whole.chips[0].transform.m) {
+                assert!((a - b).abs() < 0.01, "{a} {b}");
+            }
+            let differences = face.chips[0].rgb.iter().zip(&whole.chips[0].rgb).map(|(a, b)| f32::from(a.abs_diff(*b)));
+            let mean = differences.sum::<f32>() / whole.chips[0].rgb.len() as f32;
+            assert!(mean < tolerance, "chip of {chip}: {mean}");
+        }
+    }
+
+    #[test]
+    fn a_chip_takes_the_coarsest_photo_that_need_not_be_enlarged() {
+        let map = |scale: f32| Affine { m: [0.0, -scale, 7.0, scale, 0.0, 3.0] };
+        assert_eq!(for_chips(&[map(0.24)]), Reduction::Quarter);
+        assert_eq!(for_chips(&[map(0.26)]), Reduction::Half);
+        assert_eq!(for_chips(&[map(0.1), map(0.3)]), Reduction::Half);
+        assert_eq!(for_chips(&[map(1.5)]), Reduction::None);
+        // One side shrunk, the other as it is.
+        assert_eq!(for_chips(&[Affine { m: [0.1, 0.0, 0.0, 0.0, 1.0, 0.0] }]), Reduction::None);
+    }
 }
