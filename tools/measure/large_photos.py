@@ -120,9 +120,7 @@ def bledsoe_boxes(program, folder, flags):
         rows = pq.read_table(f"{out}/t.parquet").to_pylist()
     boxes = {}
     for row in rows:
-        box = row["box"]
-        box = [box[k] for k in ("left", "top", "right", "bottom")] if isinstance(box, dict) else list(box)
-        boxes.setdefault(row["path"], []).append(box)
+        boxes.setdefault(row["path"], []).append([row[edge] for edge in ("left", "top", "right", "bottom")])
     return boxes
 
 
