@@ -1,16 +1,14 @@
 """What dlib's frontal face detector finds (PyPI dlib-bin 20.0.1, pillow): golden file of tests/agreement/hog.rs.
 
-Usage: BLEDSOE_PIXELS=PIXELS cargo test --release --test agreement write_pixels -- --ignored
-       hog.py DATASETS PIXELS OUT.json
+Usage: hog.py DATASETS OUT.json
 
 For each set of photos: how often they are doubled, and for each photo (path inside DATASETS) the faces that dlib finds,
 best first: left, top, right, bottom, score. Sets are chosen by a fixed rule: every 26th LFW image of the sorted list,
 500 in all; the first 50 of these once more, doubled; every 8th ORL image, doubled; dlib's example photos, as they are
 and doubled; and a drawing that needs no data set.
 
-dlib's boxes hang on the last bit of a JPEG decoder: pixels one or two levels off move 1 box in 20 to the next window.
-So dlib sees the pixels that bledsoe decodes (PNG files in PIXELS, written by the command above). The set "lfw-pillow"
-holds what it finds in pillow's pixels, which are libjpeg-turbo's.
+dlib's boxes hang on the last bit of a JPEG decoder: pixels one or two levels off move 1 box in 20 to the next window. So
+each side decodes the files itself, and bledsoe's pixels must be pillow's, which are libjpeg-turbo's (see jpeg.py).
 """
 
 import json
@@ -53,7 +51,7 @@ def pixels(path):
     return np.array(Image.open(path).convert("RGB"))
 
 
-def main(datasets, decoded, out):
+def main(datasets, out):
     root = Path(datasets)
     lfw = sorted(root.glob("lfw/images/*/*.jpg"))[::26][:500]
     orl = sorted(root.glob("orl/*/*.pgm"))[::8]
@@ -62,8 +60,7 @@ def main(datasets, decoded, out):
     golden = [("drawing", u, {"drawing": faces(drawing(), u, -1.0)}) for u in (0, 1)]
     for name, upsample, paths in sets:
         names = [p.relative_to(root).as_posix() for p in paths]
-        golden.append((name, upsample, {n: faces(pixels(f"{decoded}/{n}.png"), upsample) for n in names}))
-    golden.append(("lfw-pillow", 0, {p.relative_to(root).as_posix(): faces(pixels(p), 0) for p in lfw}))
+        golden.append((name, upsample, {n: faces(pixels(root / n), upsample) for n in names}))
     lines = []
     for name, upsample, photos in golden:
         body = ",\n".join(f"{json.dumps(p)}:{json.dumps(f, separators=(',', ':'))}" for p, f in photos.items())

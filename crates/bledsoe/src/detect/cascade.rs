@@ -29,6 +29,12 @@ impl Detector for Cascade {
         &self.id
     }
 
+    /// The largest that a stage asks for, if none wants the photo as it is.
+    fn longest_side(&self) -> Option<u32> {
+        let sides: Option<Vec<u32>> = self.stages.iter().map(|stage| stage.longest_side()).collect();
+        sides?.into_iter().max()
+    }
+
     fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
         let mut found = vec![Vec::new(); photos.len()];
         for stage in &self.stages {
@@ -58,6 +64,10 @@ mod tests {
             "wide"
         }
 
+        fn longest_side(&self) -> Option<u32> {
+            (self.width > 1).then_some(100 * self.width)
+        }
+
         fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
             let face = || vec![Detection { rect: Rect::default(), score: self.score, points: None }];
             Ok(photos.iter().map(|p| if p.width() >= self.width { face() } else { Vec::new() }).collect())
@@ -74,7 +84,11 @@ mod tests {
         let scores: Vec<Vec<f32>> = found.iter().map(|faces| faces.iter().map(|f| f.score).collect()).collect();
         assert_eq!(scores, [vec![], vec![2.0], vec![1.0]]);
         assert_eq!(cascade.id(), "wide,wide");
+        assert_eq!(cascade.longest_side(), Some(300));
         assert!(cascade.detect(&[]).unwrap().is_empty());
+        let as_it_is: Vec<Box<dyn Detector>> =
+            vec![Box::new(Wide { width: 3, score: 1.0 }), Box::new(Wide { width: 1, score: 2.0 })];
+        assert_eq!(Cascade::new(as_it_is).unwrap().longest_side(), None);
         assert!(Cascade::new(vec![Box::new(Wide { width: 1, score: 0.0 })]).is_err());
     }
 }

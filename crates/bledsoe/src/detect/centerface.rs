@@ -18,7 +18,7 @@ use crate::{
 /// Boxes that overlap a better one more than this (intersection over union) are the same face.
 const MAX_OVERLAP: f32 = 0.3;
 /// Longer sides are scaled down to this.
-const LONGEST_SIDE: f32 = 1024.0;
+const LONGEST_SIDE: u32 = 1024;
 /// Sides are padded to multiples of this: the network halves them five times.
 const MULTIPLE: usize = 32;
 /// Pixels of a cell's side.
@@ -81,6 +81,10 @@ impl Detector for CenterFace {
         &self.id
     }
 
+    fn longest_side(&self) -> Option<u32> {
+        Some(LONGEST_SIDE)
+    }
+
     fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
         let fits: Vec<Fit> = photos.iter().map(|photo| Fit::of(photo)).collect();
         let mut alike: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
@@ -119,7 +123,7 @@ struct Fit {
 impl Fit {
     fn of(photo: &Photo) -> Self {
         let (width, height) = (photo.width() as f32, photo.height() as f32);
-        let shrink = (LONGEST_SIDE / width.max(height)).min(1.0);
+        let shrink = (LONGEST_SIDE as f32 / width.max(height)).min(1.0);
         let side = |length: f32| (length * shrink).round().max(1.0);
         let (w, h) = (side(width), side(height));
         Self { width: w as usize, height: h as usize, step: (width / w, height / h) }

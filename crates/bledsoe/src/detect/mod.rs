@@ -34,14 +34,49 @@ pub struct Detection {
     pub points: Option<[Point; 5]>,
 }
 
+impl Detection {
+    /// The detection in another photo of the same scene, where `place` says where each point of this one is. Edges stay
+    /// edges: `place` only scales and shifts.
+    #[must_use]
+    pub fn moved(&self, place: impl Fn(Point) -> Point) -> Self {
+        let (first, last) =
+            (place(Point::new(self.rect.left, self.rect.top)), place(Point::new(self.rect.right, self.rect.bottom)));
+        let rect = Rect { left: first.x, top: first.y, right: last.x, bottom: last.y };
+        Self { rect, score: self.score, points: self.points.map(|points| points.map(place)) }
+    }
+}
+
 /// Finds faces. Batch-first: a detector uses all cores for a batch by itself.
 pub trait Detector: Send + Sync {
     /// The detector's id and settings, as written into results.
     fn id(&self) -> &str;
+
+    /// The longer side, in pixels, that larger photos are scaled down to before they are searched; `None` for a detector
+    /// that looks at each photo as it is. A photo may be given to it decoded at about this size.
+    fn longest_side(&self) -> Option<u32> {
+        None
+    }
 
     /// The faces of each photo, best score first. A photo without faces gives an empty list.
     ///
     /// # Errors
     /// When the engine fails; never for the content of a photo.
     fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moved_detection_keeps_its_score() {
+        let face = Detection {
+            rect: Rect { left: 1.0, top: 2.0, right: 5.0, bottom: 8.0 },
+            score: 0.7,
+            points: Some([Point::new(3.0, 4.0); 5]),
+        };
+        let moved = face.moved(|p| Point::new(2.0 * p.x + 1.0, 3.0 * p.y));
+        assert_eq!(moved.rect, Rect { left: 3.0, top: 6.0, right: 11.0, bottom: 24.0 });
+        assert_eq!((moved.score, moved.points), (0.7, Some([Point::new(7.0, 12.0); 5])));
+    }
 }

@@ -4,9 +4,11 @@ mod decode;
 mod encode;
 mod jpeg;
 mod planes;
+mod reduced;
 
+pub(crate) use decode::Header;
 pub use decode::Limits;
-pub(crate) use decode::pixels;
+pub use reduced::{Reduced, Reduction};
 
 use crate::{Error, Result};
 

@@ -1,4 +1,7 @@
 //! From raw photos to chips: decode, detect, select, landmarks, align.
+//!
+//! A JPEG much larger than what the detector looks at is decoded reduced, and once more at a finer size only where a
+//! chosen face is so small that its chip would lack pixels. Whatever leaves the finder is in pixels of the whole photo.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +11,12 @@ use serde_json::json;
 use super::{Encoded, FoundFace, Processed, Source};
 use crate::{
     Result,
-    align::{Template, warp},
+    align::{Affine, FaceChip, Template, warp},
     dataset::Skipped,
     detect::{Detection, Detector, Select},
-    landmark::Landmarker,
-    photo::{self, Limits, Photo},
+    geometry::Point,
+    landmark::{Landmarker, Landmarks},
+    photo::{Header, Limits, Photo, Reduced, Reduction},
 };
 
 /// Finds the faces of raw photos and cuts them out.
@@ -31,53 +35,97 @@ pub struct Finder {
     pub models: BTreeMap<String, String>,
 }
 
-impl Finder {
-    /// Decodes, or says why not.
-    fn decode(&self, encoded: &Encoded) -> Result<Photo, Skipped> {
-        let skip = |reason: String| Skipped { path: encoded.item.relative.clone(), stage: "decode".into(), reason };
-        let bytes = encoded.bytes.as_ref().map_err(|reason| skip(reason.clone()))?;
-        Photo::decode(bytes, &self.limits).map_err(|e| skip(e.reason()))
-    }
-
-    fn cut_out(&self, photo: &Photo, detection: Detection) -> Result<FoundFace> {
-        let landmarks = self.landmarker.landmarks(photo, &detection)?;
-        let chips = self
-            .templates
-            .iter()
-            .map(|(template, size)| Ok(warp(photo, &template.fit(&landmarks, *size)?, *size)))
-            .collect::<Result<_>>()?;
-        Ok(FoundFace { detection, landmarks, chips })
-    }
-}
-
 /// Most pixels decoded at once, unless one photo alone has more: 48 million are 144 MB as RGB, and two or three times as
 /// much while a progressive JPEG or 16 bits are being decoded.
 const PIXELS_AT_ONCE: u64 = 48_000_000;
 
 /// Cuts photos into runs of at most [`PIXELS_AT_ONCE`], in order.
 pub(crate) fn batches(photos: Vec<Encoded>) -> Vec<Vec<Encoded>> {
-    let sizes: Vec<u64> = photos.par_iter().map(|p| p.bytes.as_ref().map_or(0, |b| photo::pixels(b))).collect();
-    let mut batches: Vec<Vec<Encoded>> = Vec::new();
-    let mut pixels = 0;
-    for (encoded, size) in photos.into_iter().zip(sizes) {
-        match batches.last_mut() {
-            Some(batch) if pixels + size <= PIXELS_AT_ONCE => {
-                batch.push(encoded);
-                pixels += size;
+    let sized: Vec<(Encoded, u64)> = photos
+        .into_par_iter()
+        .map(|photo| (header(&photo).pixels(Reduction::None), photo))
+        .map(|(n, p)| (p, n))
+        .collect();
+    let runs = runs(sized, |(_, pixels)| *pixels);
+    runs.into_iter().map(|run| run.into_iter().map(|(photo, _)| photo).collect()).collect()
+}
+
+/// Cuts a list into runs that have at most [`PIXELS_AT_ONCE`] by `pixels`, in order.
+fn runs<T>(items: Vec<T>, pixels: impl Fn(&T) -> u64) -> Vec<Vec<T>> {
+    let mut runs: Vec<Vec<T>> = Vec::new();
+    let mut sum = 0;
+    for item in items {
+        let own = pixels(&item);
+        match runs.last_mut() {
+            Some(run) if sum + own <= PIXELS_AT_ONCE => {
+                run.push(item);
+                sum += own;
             }
             _ => {
-                batches.push(vec![encoded]);
-                pixels = size;
+                runs.push(vec![item]);
+                sum = own;
             }
         }
     }
-    batches
+    runs
 }
 
+/// The header of a photo; an empty one where there is none, and decoding fails.
+fn header(encoded: &Encoded) -> Header {
+    encoded.bytes.as_ref().map_or_else(|_| Header::default(), |bytes| Header::of(bytes))
+}
+
+/// How much shorter than the detector's own side the longer side of a reduced photo may be: common photos of 4000 and
+/// 4032 pixels then need a quarter, and a face that the detector sees with 100 pixels has 98 of them.
+const SHORTEST: f32 = 0.95;
+
+/// The strongest reduction of a photo that shows a detector which scales photos to `longest_side` the same faces. Photos
+/// up to twice that side stay as they are.
+fn for_search(header: &Header, longest_side: Option<u32>) -> Reduction {
+    let longer = header.size.0.max(header.size.1);
+    match longest_side {
+        Some(side) if header.reducible && longer > 2 * side => {
+            Reduction::within(longer as f32 / (SHORTEST * side as f32))
+        }
+        _ => Reduction::None,
+    }
+}
+
+/// The strongest reduction in which `maps`, from the whole photo to chips, need not enlarge: each pixel of a chip still
+/// stands for one of the photo, or more.
+fn for_chips<'a>(maps: impl IntoIterator<Item = &'a Affine>) -> Reduction {
+    let finest = |map: &Affine| {
+        // A map that flattens the plane shows nothing of the photo.
+        let [a, b, _, d, e, _] = map.inverse()?.m;
+        Some(a.hypot(d).min(b.hypot(e)))
+    };
+    Reduction::within(maps.into_iter().filter_map(finest).fold(f32::INFINITY, f32::min))
+}
+
+/// A photo on its way through the finder.
+struct Searched {
+    encoded: Encoded,
+    header: Header,
+    /// The photo as it was searched, and all its faces; or why there is none.
+    found: Result<(Reduced, Vec<Detection>), Skipped>,
+    /// The reduction that the chips of the chosen faces need.
+    needed: Reduction,
+}
+
+/// A chosen face with its landmarks and the maps to its chips.
+struct Placed {
+    detection: Detection,
+    landmarks: Landmarks,
+    maps: Vec<Affine>,
+}
+
+/// What is made of a photo while it is decoded.
+type Look<'a, T> = dyn Fn(&Photo, &[Detection], &[FoundFace]) -> T + Sync + 'a;
+
 impl Finder {
-    /// Like [`Source::process`], with what `look` makes of each photo while it is decoded: it is given the photo, every
-    /// face that the detector found in it, and the faces chosen of them (none where there is none). The second of a pair
-    /// is `None` for a photo that could not be decoded.
+    /// Like [`Source::process`], with what `look` makes of each photo while it is decoded: it is given the whole photo,
+    /// every face that the detector found in it, and the faces chosen of them (none where there is none). The second of
+    /// a pair is `None` for a photo that could not be decoded.
     ///
     /// # Errors
     /// When an engine fails.
@@ -86,64 +134,135 @@ impl Finder {
         photos: Vec<Encoded>,
         look: impl Fn(&Photo, &[Detection], &[FoundFace]) -> T + Sync,
     ) -> Result<Vec<(Processed, Option<T>)>> {
-        let mut examined = Vec::with_capacity(photos.len());
-        for batch in batches(photos) {
-            examined.extend(self.find(batch, &look)?);
-        }
-        Ok(examined)
+        self.find(photos, Some(&look))
     }
 
-    fn find<T: Send>(
-        &self,
-        photos: Vec<Encoded>,
-        look: &(impl Fn(&Photo, &[Detection], &[FoundFace]) -> T + Sync),
-    ) -> Result<Vec<(Processed, Option<T>)>> {
-        let decoded: Vec<Result<Photo, Skipped>> = photos.par_iter().map(|p| self.decode(p)).collect();
-        let readable: Vec<&Photo> = decoded.iter().filter_map(|p| p.as_ref().ok()).collect();
+    fn find<T: Send>(&self, photos: Vec<Encoded>, look: Option<&Look<'_, T>>) -> Result<Vec<(Processed, Option<T>)>> {
+        let side = self.detector.longest_side();
+        let queue: Vec<(Encoded, Header)> =
+            photos.into_par_iter().map(|p| (header(&p), p)).map(|(h, p)| (p, h)).collect();
+        let mut results = Vec::with_capacity(queue.len());
+        for batch in runs(queue, |(_, header)| header.pixels(for_search(header, side))) {
+            let searched = self.search(batch)?;
+            // Only so many are decoded again at once, too.
+            let again = |photo: &Searched| match &photo.found {
+                Ok((reduced, _)) if look.is_some() && reduced.reduction() != Reduction::None => {
+                    photo.header.pixels(Reduction::None)
+                }
+                Ok((reduced, _)) if photo.needed < reduced.reduction() => photo.header.pixels(photo.needed),
+                _ => 0,
+            };
+            for run in runs(searched, again) {
+                results.par_extend(run.into_par_iter().map(|photo| self.finish(photo, look)));
+            }
+        }
+        Ok(results)
+    }
+
+    /// Decodes, or says why not.
+    fn decode(&self, encoded: &Encoded, reduction: Reduction) -> Result<Reduced, Skipped> {
+        let bytes = encoded.bytes.as_ref().map_err(|reason| skip(encoded, "decode", reason.clone()))?;
+        Photo::decode_reduced(bytes, &self.limits, reduction).map_err(|e| skip(encoded, "decode", e.reason()))
+    }
+
+    /// Finds the faces of each photo.
+    fn search(&self, photos: Vec<(Encoded, Header)>) -> Result<Vec<Searched>> {
+        let side = self.detector.longest_side();
+        let decoded: Vec<Result<Reduced, Skipped>> =
+            photos.par_iter().map(|(encoded, header)| self.decode(encoded, for_search(header, side))).collect();
+        let readable: Vec<&Photo> = decoded.iter().flatten().map(|reduced| &reduced.photo).collect();
         let mut detections = self.detector.detect(&readable)?.into_iter();
-        let with_boxes: Vec<_> = photos
-            .into_iter()
-            .zip(&decoded)
-            .map(|(encoded, photo)| {
-                let found = match photo {
-                    Ok(photo) => Ok((photo, detections.next().unwrap_or_default())),
-                    Err(skipped) => Err(skipped.clone()),
-                };
-                (encoded, found)
-            })
-            .collect();
-        Ok(with_boxes
-            .into_par_iter()
-            .map(|(encoded, found)| {
-                let (faces, seen) = match found {
-                    Err(skipped) => (Err(skipped), None),
-                    Ok((photo, boxes)) => {
-                        let faces = self.choose(&encoded, photo, boxes.clone());
-                        let seen = look(photo, &boxes, faces.as_deref().unwrap_or_default());
-                        (faces, Some(seen))
-                    }
-                };
-                (Processed { item: encoded.item, sha256: encoded.sha256, faces }, seen)
-            })
-            .collect())
+        let searched = photos.into_iter().zip(decoded).map(|((encoded, header), reduced)| {
+            let found = reduced.map(|reduced| {
+                let faces = detections.next().unwrap_or_default();
+                let faces = faces.iter().map(|face| face.moved(|p| reduced.in_whole(p))).collect();
+                (reduced, faces)
+            });
+            Searched { encoded, header, found, needed: Reduction::None }
+        });
+        let searched: Vec<Searched> = searched.collect();
+        Ok(searched.into_par_iter().map(|photo| Searched { needed: self.needed(&photo), ..photo }).collect())
     }
 
-    fn choose(&self, encoded: &Encoded, photo: &Photo, boxes: Vec<Detection>) -> Result<Vec<FoundFace>, Skipped> {
-        let skip =
-            |stage: &str, reason: String| Skipped { path: encoded.item.relative.clone(), stage: stage.into(), reason };
-        let chosen = self.select.choose(boxes, photo.width(), photo.height());
-        if chosen.is_empty() {
-            return Err(skip("detect", format!("no face found by {}", self.detector.id())));
+    /// The reduction that the chips of the chosen faces need.
+    fn needed(&self, photo: &Searched) -> Reduction {
+        let Ok((reduced, faces)) = &photo.found else { return Reduction::None };
+        if reduced.reduction() == Reduction::None {
+            return Reduction::None;
         }
-        let faces = chosen.into_iter().map(|detection| self.cut_out(photo, detection));
-        faces.collect::<Result<Vec<_>>>().map_err(|e| skip("align", e.to_string()))
+        // A face that cannot be placed is told of when its chip is cut.
+        let placed = self.chosen(reduced, faces).into_iter().flat_map(|face| self.place(reduced, face));
+        placed.map(|face| for_chips(&face.maps)).min().unwrap_or(reduced.reduction())
     }
+
+    fn chosen(&self, reduced: &Reduced, faces: &[Detection]) -> Vec<Detection> {
+        let (width, height) = reduced.size();
+        self.select.choose(faces.to_vec(), width, height)
+    }
+
+    /// Finds the landmarks of a face, and by them the maps from the whole photo to its chips.
+    fn place(&self, reduced: &Reduced, detection: Detection) -> Result<Placed> {
+        let mut landmarks = self.landmarker.landmarks(&reduced.photo, &detection.moved(|p| reduced.in_reduced(p)))?;
+        for point in &mut landmarks.points {
+            *point = reduced.in_whole(*point);
+        }
+        let maps = self.templates.iter().map(|(template, size)| template.fit(&landmarks, *size));
+        Ok(Placed { maps: maps.collect::<Result<_>>()?, detection, landmarks })
+    }
+
+    /// Cuts the chips of the chosen faces out, of a finer photo if need be, and looks at the whole one.
+    fn finish<T>(&self, photo: Searched, look: Option<&Look<'_, T>>) -> (Processed, Option<T>) {
+        let Searched { encoded, found, needed, .. } = photo;
+        let finished = found.and_then(|(searched, all)| {
+            let shown = if needed < searched.reduction() { self.decode(&encoded, needed)? } else { searched };
+            let faces = self.cut_out(&encoded, &shown, &all);
+            let seen = match look {
+                None => None,
+                Some(look) => {
+                    let whole = match shown.reduction() {
+                        Reduction::None => shown,
+                        _ => self.decode(&encoded, Reduction::None)?,
+                    };
+                    Some(look(&whole.photo, &all, faces.as_deref().unwrap_or_default()))
+                }
+            };
+            Ok((faces, seen))
+        });
+        let (faces, seen) = finished.unwrap_or_else(|skipped| (Err(skipped), None));
+        (Processed { item: encoded.item, sha256: encoded.sha256, faces }, seen)
+    }
+
+    fn cut_out(&self, encoded: &Encoded, reduced: &Reduced, all: &[Detection]) -> Result<Vec<FoundFace>, Skipped> {
+        let chosen = self.chosen(reduced, all);
+        if chosen.is_empty() {
+            return Err(skip(encoded, "detect", format!("no face found by {}", self.detector.id())));
+        }
+        let faces = chosen.into_iter().map(|detection| {
+            let Placed { detection, landmarks, maps } = self.place(reduced, detection)?;
+            let sizes = self.templates.iter().map(|(_, size)| *size);
+            let chips = maps.iter().zip(sizes).map(|(map, size)| chip(reduced, map, size)).collect();
+            Ok(FoundFace { detection, landmarks, chips })
+        });
+        faces.collect::<Result<_>>().map_err(|e| skip(encoded, "align", e.to_string()))
+    }
+}
+
+/// The chip that `map` brings the whole photo to, from the reduced one.
+fn chip(reduced: &Reduced, map: &Affine, size: u32) -> FaceChip {
+    let factor = reduced.reduction().factor() as f32;
+    let Point { x, y } = reduced.in_whole(Point::new(0.0, 0.0));
+    let whole = Affine { m: [factor, 0.0, x, 0.0, factor, y] };
+    FaceChip { transform: *map, ..warp(&reduced.photo, &whole.then(map), size) }
+}
+
+fn skip(encoded: &Encoded, stage: &str, reason: String) -> Skipped {
+    Skipped { path: encoded.item.relative.clone(), stage: stage.into(), reason }
 }
 
 impl Source for Finder {
     fn process(&self, photos: Vec<Encoded>) -> Result<Vec<Processed>> {
-        let examined = self.examine(photos, |_, _, _| ())?;
-        Ok(examined.into_iter().map(|(processed, _)| processed).collect())
+        let found = self.find::<()>(photos, None)?;
+        Ok(found.into_iter().map(|(processed, _)| processed).collect())
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -185,5 +304,130 @@ mod tests {
         let names: Vec<Vec<&str>> =
             batches.iter().map(|batch| batch.iter().map(|p| p.item.relative.as_str()).collect()).collect();
         assert_eq!(names, [vec!["0", "1", "2", "3"], vec!["4", "5"], vec!["6"]]);
+    }
+
+    fn jpeg(width: u32, height: u32, grey: impl Fn(u32, u32) -> u8) -> Vec<u8> {
+        let rgb = (0..height).flat_map(|y| {
+            (0..width).flat_map({
+                let grey = &grey;
+                move |x| [grey(x, y); 3]
+            })
+        });
+        Photo::new(width, height, rgb.collect()).unwrap().to_jpeg(95).unwrap()
+    }
+
+    #[test]
+    fn photos_much_larger_than_the_detectors_side_are_searched_reduced() {
+        for (longer, side, expected) in [
+            (800, Some(1024), Reduction::None),
+            (2048, Some(1024), Reduction::None),
+            (2049, Some(1024), Reduction::Half),
+            (3264, Some(1024), Reduction::Half),
+            (4000, Some(1024), Reduction::Quarter),
+            (4032, Some(1024), Reduction::Quarter),
+            (7000, Some(1024), Reduction::Quarter),
+            (9000, Some(1024), Reduction::Eighth),
+            (9000, None, Reduction::None),
+        ] {
+            let header = Header { size: (600, longer), reducible: true, buffered: false };
+            assert_eq!(for_search(&header, side), expected, "{longer}");
+            assert_eq!(for_search(&Header { reducible: false, ..header }, side), Reduction::None);
+        }
+    }
+
+    /// Finds the bright square of a dark photo, which it says it looks at with `side` pixels.
+    struct Bright {
+        side: Option<u32>,
+    }
+
+    impl Detector for Bright {
+        fn id(&self) -> &str {
+            "bright"
+        }
+
+        fn longest_side(&self) -> Option<u32> {
+            self.side
+        }
+
+        fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+            let face = |photo: &&Photo| {
+                let bright = |at: usize| photo.rgb()[3 * at] > 70;
+                let width = photo.width() as usize;
+                let places = (0..width * photo.height() as usize).filter(|&at| bright(at));
+                let (x, y): (Vec<usize>, Vec<usize>) = places.map(|at| (at % width, at / width)).unzip();
+                let low = |v: &[usize]| *v.iter().min().unwrap() as f32 - 0.5;
+                let high = |v: &[usize]| *v.iter().max().unwrap() as f32 + 0.5;
+                let rect = crate::geometry::Rect { left: low(&x), top: low(&y), right: high(&x), bottom: high(&y) };
+                let shares = [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]];
+                let points =
+                    shares.map(|[x, y]| Point::new(rect.left + x * rect.width(), rect.top + y * rect.height()));
+                vec![Detection { rect, score: 1.0, points: Some(points) }]
+            };
+            Ok(photos.iter().map(face).collect())
+        }
+    }
+
+    fn finder(side: Option<u32>, chip: u32) -> Finder {
+        let template = crate::model::Registry::embedded().unwrap().template("arcface").unwrap().clone();
+        Finder {
+            detector: Box::new(Bright { side }),
+            landmarker: Box::new(crate::landmark::DetectedPoints),
+            select: Select::All,
+            limits: Limits::default(),
+            templates: vec![(template, chip)],
+            models: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_reduced_search_gives_the_whole_photos_faces() {
+        // A square of 128 pixels with fine stripes, which only the whole photo shows.
+        let grey = |x: u32, y: u32| match (x, y) {
+            (200..328, 120..248) => 150 + 80 * (x / 2 % 2) as u8,
+            _ => 0,
+        };
+        let photo = jpeg(480, 360, grey);
+        let look = |photo: &Photo, faces: &[Detection], chosen: &[FoundFace]| {
+            (photo.width(), photo.height(), faces.len(), chosen.len())
+        };
+        let find = |side, chip| {
+            let found = finder(side, chip).examine(vec![encoded("p", Ok(photo.clone()))], look).unwrap().remove(0);
+            let processed = finder(side, chip).process(vec![encoded("p", Ok(photo.clone()))]).unwrap().remove(0);
+            let (mut looked_at, mut processed) = (found.0.faces.unwrap(), processed.faces.unwrap());
+            let (face, same) = (looked_at.remove(0), processed.remove(0));
+            assert_eq!((&face.detection, &face.chips), (&same.detection, &same.chips));
+            (face, found.1)
+        };
+        for (chip, tolerance) in [(16, 12.0), (30, 12.0), (112, 1.0)] {
+            let (whole, seen) = find(None, chip);
+            assert_eq!(seen, Some((480, 360, 1, 1)));
+            // 480 pixels for 64: searched at a quarter.
+            let (face, seen) = find(Some(64), chip);
+            assert_eq!(seen, Some((480, 360, 1, 1)));
+            let (a, b) = (face.detection.rect, whole.detection.rect);
+            for (a, b) in [(a.left, b.left), (a.top, b.top), (a.right, b.right), (a.bottom, b.bottom)] {
+                assert!((a - b).abs() < 0.01, "{a} {b}");
+            }
+            for (p, q) in face.landmarks.points.iter().zip(&whole.landmarks.points) {
+                assert!((p.x - q.x).abs() < 0.01 && (p.y - q.y).abs() < 0.01, "{p:?} {q:?}");
+            }
+            for (a, b) in face.chips[0].transform.m.iter().zip(whole.chips[0].transform.m) {
+                assert!((a - b).abs() < 0.01, "{a} {b}");
+            }
+            let differences = face.chips[0].rgb.iter().zip(&whole.chips[0].rgb).map(|(a, b)| f32::from(a.abs_diff(*b)));
+            let mean = differences.sum::<f32>() / whole.chips[0].rgb.len() as f32;
+            assert!(mean < tolerance, "chip of {chip}: {mean}");
+        }
+    }
+
+    #[test]
+    fn a_chip_takes_the_coarsest_photo_that_need_not_be_enlarged() {
+        let map = |scale: f32| Affine { m: [0.0, -scale, 7.0, scale, 0.0, 3.0] };
+        assert_eq!(for_chips(&[map(0.24)]), Reduction::Quarter);
+        assert_eq!(for_chips(&[map(0.26)]), Reduction::Half);
+        assert_eq!(for_chips(&[map(0.1), map(0.3)]), Reduction::Half);
+        assert_eq!(for_chips(&[map(1.5)]), Reduction::None);
+        // One side shrunk, the other as it is.
+        assert_eq!(for_chips(&[Affine { m: [0.1, 0.0, 0.0, 0.0, 1.0, 0.0] }]), Reduction::None);
     }
 }

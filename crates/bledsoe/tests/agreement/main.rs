@@ -7,6 +7,7 @@ mod align;
 mod boxes;
 mod gpu;
 mod hog;
+mod jpeg;
 mod landmarks;
 mod metrics;
 mod mmod;

@@ -1,14 +1,46 @@
-//! The layout of a JPEG: what the decoder does not tell, read from the markers (ITU-T T.81, annex B).
+//! The layout of a JPEG, read from its markers (ITU-T T.81, annex B): what must be known before it is decoded.
 
 /// What the markers of the first image in a file say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct JpegLayout {
+pub(in crate::photo) struct JpegLayout {
     /// Whether the image has its end marker; decoders fill in grey for what a truncated one lacks.
     pub ends: bool,
-    /// Number of colour components; 4 is CMYK or YCCK.
-    pub components: u8,
+    /// What the frame's header says, if there is one.
+    pub frame: Option<Frame>,
     /// Whether Adobe's marker is there, after which CMYK is stored inverted.
     pub adobe: bool,
+}
+
+/// A frame's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::photo) struct Frame {
+    /// Pixels in a row.
+    pub width: u16,
+    /// Number of rows.
+    pub height: u16,
+    /// Number of colour components; 4 is CMYK or YCCK.
+    pub components: u8,
+    /// Which process codes the frame.
+    process: u8,
+}
+
+impl Frame {
+    /// From the segment after the frame's marker.
+    fn of(marker: u8, segment: &[u8]) -> Option<Self> {
+        let &[_, _, _, h1, h0, w1, w0, components, ..] = segment else { return None };
+        let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
+        Some(Self { width, height, components, process: marker & 0x0f })
+    }
+
+    /// Whether it is made of blocks of 8 x 8 frequencies, of which fewer give a smaller picture: all but the lossless.
+    pub fn has_frequencies(self) -> bool {
+        self.process & 0x03 != 3
+    }
+
+    /// Whether all its frequencies must be kept until the last is read, in whatever size it is decoded.
+    pub fn is_progressive(self) -> bool {
+        self.process & 0x03 == 2
+    }
 }
 
 const END: u8 = 0xd9;
@@ -18,7 +50,16 @@ const ADOBE: u8 = 0xee;
 impl JpegLayout {
     /// Walks from marker to marker. Segments are skipped by their lengths, so the end of a thumbnail inside one, or
     /// what follows the end, is not taken for the image's own.
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::until(bytes, |_| false)
+    }
+
+    /// The frame's header alone, without walking through the picture's data.
+    pub fn frame(bytes: &[u8]) -> Option<Frame> {
+        Self::until(bytes, |layout| layout.frame.is_some()).frame
+    }
+
+    fn until(bytes: &[u8], enough: impl Fn(&Self) -> bool) -> Self {
         let mut layout = Self::default();
         let mut rest = bytes;
         while let Some((marker, after)) = next_marker(rest) {
@@ -38,11 +79,14 @@ impl JpegLayout {
             match marker {
                 // Start of frame, of whichever process; c4, c8 and cc are tables and an extension.
                 0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
-                    layout.components = segment.get(7).copied().unwrap_or(0);
+                    layout.frame = Frame::of(marker, segment).or(layout.frame);
                 }
                 ADOBE => layout.adobe |= segment[2..].starts_with(b"Adobe"),
                 SCAN => rest = after_scan(after),
                 _ => {}
+            }
+            if enough(&layout) {
+                return layout;
             }
         }
         layout
@@ -83,7 +127,11 @@ mod tests {
     fn only_the_images_own_end_counts() {
         let whole = jpeg();
         let layout = JpegLayout::of(&whole);
-        assert_eq!((layout.ends, layout.components, layout.adobe), (true, 3, false));
+        assert!(layout.ends && !layout.adobe);
+        let frame = layout.frame.unwrap();
+        assert_eq!((frame.width, frame.height, frame.components), (40, 30, 3));
+        assert!(frame.has_frequencies() && !frame.is_progressive());
+        assert_eq!(JpegLayout::frame(&whole[..whole.len() / 2]), Some(frame));
         assert!(JpegLayout::of(&[&whole[..], b"garbage \xff\xc0 after it"].concat()).ends);
         let outer = with_thumbnail(&whole, &whole);
         assert!(JpegLayout::of(&outer).ends);
