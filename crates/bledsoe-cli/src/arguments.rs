@@ -119,6 +119,13 @@ impl FinderArgs {
         Ok(Finder { detector, landmarker, select: self.select, limits: Limits::default(), templates, models })
     }
 
+    /// Loads the networks that [`FinderArgs::source`] and the embedder will ask for, all at once.
+    pub fn preload(&self, input: &Path, loader: &Loader, embedder: &str) -> Result<()> {
+        let detector = if Alignment::of_folder(input)?.is_some() { None } else { Some(self.detector()) };
+        loader.preload(detector, embedder);
+        Ok(())
+    }
+
     /// The source for a folder: a chip reader where `align` made it, else a finder.
     pub fn source(&self, input: &Path, loader: &Loader, embedder: &dyn Embedder) -> Result<Box<dyn Source>> {
         let templates = embedder.templates().iter().map(|t| (t.clone(), t.size())).collect();

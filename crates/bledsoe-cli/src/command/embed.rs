@@ -40,7 +40,9 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     let scan = scan(&args.r#in)?;
     let loader = args.engine.loader()?;
-    let embedder = loader.embedder(args.embedder.name(&args.finder))?;
+    let name = args.embedder.name(&args.finder);
+    args.finder.preload(&args.r#in, &loader, name)?;
+    let embedder = loader.embedder(name)?;
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
     let summary = console::with_progress(scan.items.len(), console::RESUMABLE, |monitor| {
         pipeline::embed::embed(

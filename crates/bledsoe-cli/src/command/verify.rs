@@ -38,7 +38,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("verify compares one face of each photo: use --select center or largest");
     }
     let loader = args.engine.loader_for(2)?;
-    loader.preload(args.finder.detector(), args.embedder.name(&args.finder));
+    loader.preload(Some(args.finder.detector()), args.embedder.name(&args.finder));
     let embedder = loader.embedder(args.embedder.name(&args.finder))?;
     let (threshold, origin) = match (args.threshold, loader.threshold(args.embedder.name(&args.finder))?) {
         (Some(given), _) => (given, "given".to_owned()),

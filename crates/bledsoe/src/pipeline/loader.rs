@@ -136,10 +136,11 @@ impl Loader {
         Ok((contract.clone(), Box::new(self.session(name, Precision::Fast)?)))
     }
 
-    /// Loads the networks of a detector and an embedder at once, on all cores. Opening them is then a matter of
+    /// Loads the networks of a detector, if one is needed, and an embedder at once, on all cores. Opening them is then a matter of
     /// microseconds, and tells what went wrong here.
-    pub fn preload(&self, detector: &str, embedder: &str) {
-        let detectors = detector.split(',').enumerate().map(|(stage, name)| (name, precision(stage)));
+    pub fn preload(&self, detector: Option<&str>, embedder: &str) {
+        let detectors =
+            detector.into_iter().flat_map(|d| d.split(',')).enumerate().map(|(stage, name)| (name, precision(stage)));
         let embedders = embedder.split('+').map(|name| (name, Precision::Fast));
         let networks: Vec<(&str, Precision)> = detectors.chain(embedders).collect();
         networks.into_par_iter().for_each(|(name, precision)| {
@@ -197,18 +198,18 @@ impl Loader {
         let hog = |bytes: &[u8]| -> Result<Box<dyn Detector>> {
             Ok(Box::new(Hog::new(dlib::hog::read(bytes, name)?, name, upsample, min_score)?))
         };
-        let mmod = |onnx: Vec<u8>| -> Result<Box<dyn Detector>> {
-            let details = dlib::network::MmodDetails::of_onnx(&onnx, name)?;
-            let session = self.engine.load(name, onnx, Precision::Full)?;
+        let mmod = |onnx: &[u8], session: Box<dyn Session>| -> Result<Box<dyn Detector>> {
+            let details = dlib::network::MmodDetails::of_onnx(onnx, name)?;
             Ok(Box::new(Mmod::new(session, details, name, upsample, min_score)?))
         };
         if let Some(path) = file(name) {
             let (bytes, _) = self.read(path)?;
-            return if has_extension(path, "svm") {
-                hog(&bytes)
-            } else {
-                mmod(dlib::network::mmod_to_onnx(&bytes, name)?)
-            };
+            if has_extension(path, "svm") {
+                return hog(&bytes);
+            }
+            let onnx = dlib::network::mmod_to_onnx(&bytes, name)?;
+            let session = self.engine.load(name, onnx.clone(), Precision::Full)?;
+            return mmod(&onnx, session);
         }
         let contract = Registry::embedded()?.get(name)?;
         if contract.task != Task::Detect {
@@ -217,7 +218,7 @@ impl Loader {
         self.remember(name, &contract.sha256);
         match name {
             "hog" => hog(&self.store.bytes(name)?),
-            "mmod" | "mmod-f32" => mmod(self.store.onnx(name)?),
+            "mmod" | "mmod-f32" => mmod(&self.store.onnx(name)?, Box::new(self.session(name, Precision::Full)?)),
             _ if upsample > 0 => {
                 Err(Error::Invalid(format!("--upsample is for hog and mmod; {name} scales photos itself")))
             }
