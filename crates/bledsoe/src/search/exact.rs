@@ -234,3 +234,153 @@ impl Index for Exact {
         Ok(probes.chunks(PROBES).flat_map(|block| self.nearest_of_block(block, k)).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{
+        super::testing::{direction, faces, recall, reference, slices},
+        *,
+    };
+
+    const STORAGES: [Storage; 5] = [Storage::F32, Storage::F16, Storage::Int8, Storage::Int8F16, Storage::Int8F32];
+
+    /// The error of a similarity that its storage may cause.
+    fn tolerance(storage: Storage) -> f64 {
+        match storage {
+            Storage::F32 | Storage::Int8F32 => 1e-6,
+            Storage::F16 | Storage::Int8F16 => 5e-4,
+            Storage::Int8 => 2e-2,
+        }
+    }
+
+    fn filled(storage: Storage, vectors: &[Vec<f32>]) -> Exact {
+        let mut index = Exact::new(vectors[0].len(), storage).unwrap();
+        assert_eq!(index.add(&slices(vectors)).unwrap(), (0..vectors.len()).collect::<Vec<_>>());
+        index
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Against double precision: all k, with removed rows, more probes than a block and fewer.
+        #[test]
+        fn finds_what_a_plain_loop_finds(
+            seed: u64,
+            people in 1..40usize,
+            dim in 2..150usize,
+            k in 0..100usize,
+            probes in 1..8usize,
+            removed in proptest::collection::vec(0..1000usize, 0..12),
+        ) {
+            let vectors = faces(seed, people, 3, dim);
+            let mut removed: Vec<usize> = removed.iter().map(|row| row % vectors.len()).collect();
+            removed.sort_unstable();
+            removed.dedup();
+            let mut random = fastrand::Rng::with_seed(seed);
+            let probes: Vec<_> = (0..probes).map(|_| direction(&mut random, dim)).collect();
+            for storage in STORAGES {
+                let mut index = filled(storage, &vectors);
+                index.remove(&removed).unwrap();
+                prop_assert_eq!(index.len(), vectors.len() - removed.len());
+                // Candidates are chosen by int8.
+                let chosen_by = if index.kept.is_some() { Storage::Int8 } else { storage };
+                let slack = 2.0 * tolerance(chosen_by);
+                let found = index.nearest(&slices(&probes), k).unwrap();
+                prop_assert_eq!(found.len(), probes.len());
+                for (found, probe) in found.iter().zip(&probes) {
+                    let truth = reference(&vectors, &removed, probe, k);
+                    prop_assert_eq!(found.len(), truth.len());
+                    prop_assert!(found.is_sorted());
+                    // Rows of nearly equal similarity may change places: each place has the similarity it should have,
+                    // and each row its own.
+                    for (n, (_, similarity)) in found.iter().zip(&truth) {
+                        prop_assert!(!removed.contains(&n.row));
+                        let own = super::super::testing::similarity(&vectors[n.row], probe);
+                        prop_assert!((f64::from(n.similarity) - own).abs() <= tolerance(storage));
+                        prop_assert!((own - similarity).abs() <= slack);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_finds_what_single_probes_find_to_the_bit() {
+        // Enough rows for many threads, probes for two blocks and a rest that is no multiple of four.
+        let vectors = faces(1, 1000, 3, 100);
+        let probes = faces(2, 67, 1, 100);
+        for storage in STORAGES {
+            let index = filled(storage, &vectors);
+            let batch = index.nearest(&slices(&probes), 7).unwrap();
+            let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+            for (probe, found) in probes.iter().zip(&batch) {
+                assert_eq!(&index.nearest(&[probe], 7).unwrap()[0], found);
+                assert_eq!(&alone.install(|| index.nearest(&[probe], 7)).unwrap()[0], found);
+            }
+        }
+    }
+
+    #[test]
+    fn equals_are_ordered_by_row() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let (same, other) = (direction(&mut random, 64), direction(&mut random, 64));
+        let vectors: Vec<_> = (0..9000).map(|i| if i % 3 == 0 { other.clone() } else { same.clone() }).collect();
+        for storage in STORAGES {
+            let found = filled(storage, &vectors).nearest(&[&same], 5).unwrap().remove(0);
+            assert_eq!(found.iter().map(|n| n.row).collect::<Vec<_>>(), [1, 2, 4, 5, 7], "{storage:?}");
+        }
+    }
+
+    #[test]
+    fn removed_rows_are_wiped_and_given_again() {
+        let vectors = faces(4, 5, 2, 16);
+        for storage in STORAGES {
+            let mut index = filled(storage, &vectors);
+            index.remove(&[7, 2, 2]).unwrap();
+            assert_eq!((index.len(), index.rows()), (8, 10));
+            assert_eq!(index.vector(2), None);
+            for copy in [Some(&index.scanned), index.kept.as_ref()].into_iter().flatten() {
+                assert_eq!(copy.get(2), [0.0; 16]);
+                assert_ne!(copy.get(3), [0.0; 16]);
+            }
+            assert!(index.remove(&[0, 2]).is_err());
+            assert!(index.remove(&[10]).is_err());
+            assert_eq!(index.len(), 8, "nothing is removed when one cannot be");
+            assert_eq!(index.add(&[&vectors[0], &vectors[1], &vectors[2]]).unwrap(), [2, 7, 10]);
+            let back = index.vector(7).unwrap();
+            assert!(back.iter().zip(&vectors[1]).all(|(x, y)| (x - y).abs() < 5e-3), "{storage:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_compare() {
+        let mut index = Exact::new(2, Storage::Int8).unwrap();
+        assert!(Exact::new(0, Storage::F32).is_err());
+        for probe in [&[1.0][..], &[0.0, 0.0, 1.0], &[0.0, 1.0, 0.0, 1.0]] {
+            assert!(matches!(index.nearest(&[probe], 1), Err(Error::Mismatch(_))));
+            assert!(matches!(index.add(&[&[0.0, 1.0], probe]), Err(Error::Mismatch(_))));
+        }
+        for probe in [[f32::NAN, 1.0], [f32::INFINITY, 0.0], [0.0, 0.0], [0.6, 0.9]] {
+            assert!(matches!(index.nearest(&[&probe], 1), Err(Error::Invalid(_))));
+            assert!(matches!(index.add(&[&[0.0, 1.0], &probe]), Err(Error::Invalid(_))));
+        }
+        assert!(index.is_empty(), "nothing is added when one cannot be");
+        assert_eq!(index.nearest(&[&[0.6, 0.8]], 3).unwrap(), [[]]);
+        assert_eq!(index.nearest(&[], 3).unwrap(), [] as [Vec<Neighbour>; 0]);
+    }
+
+    #[test]
+    fn int8_scored_again_misses_next_to_nothing() {
+        let vectors = faces(5, 2000, 5, 128);
+        let probes: Vec<_> = faces(5, 2000, 6, 128).into_iter().skip(5).step_by(6 * 40).collect();
+        let found = |storage| {
+            let found = filled(storage, &vectors).nearest(&slices(&probes), 10).unwrap();
+            recall(&found, &vectors, &probes, 10)
+        };
+        let (alone, again) = (found(Storage::Int8), found(Storage::Int8F32));
+        assert!(again >= 0.99, "recall {again}");
+        assert!(alone >= 0.9 && alone < again, "recall {alone} of int8 alone, {again} scored again");
+    }
+}

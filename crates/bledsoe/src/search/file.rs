@@ -21,7 +21,7 @@ use std::{
 use half::f16;
 
 use super::{
-    Exact, Graph, GraphOptions, Storage,
+    Exact, Graph, GraphOptions, Index, Storage,
     graph::Links,
     vectors::{Numbers, Vectors},
 };
@@ -233,6 +233,7 @@ fn read_graph(input: &mut impl Read, exact: Exact) -> Result<Graph, Fault> {
     let targets = read_numbers(input, cells, u32::from_le_bytes)?;
     let links = Links { slots: options.slots(), taken, targets };
     let sound = starts.iter().all(holds)
+        && (exact.is_empty() || !starts.is_empty())
         && links.taken.iter().all(|&taken| usize::from(taken) <= links.slots)
         && (0..rows).all(|row| links.of(row).iter().all(holds));
     if sound { Ok(Graph { options, exact, links, starts }) } else { Err("a link to nowhere".into()) }
@@ -259,4 +260,75 @@ fn read_numbers<T, const N: usize>(
         left -= chunk.len() / N;
     }
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{faces, slices},
+        *,
+    };
+
+    fn exact(storage: Storage) -> Exact {
+        let mut index = Exact::new(12, storage).unwrap();
+        index.add(&slices(&faces(1, 700, 1, 12))).unwrap();
+        index.remove(&[3, 5]).unwrap();
+        index
+    }
+
+    #[test]
+    fn an_index_comes_back_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("index");
+        let probes = faces(2, 20, 1, 12);
+        for storage in STORAGES {
+            let before = exact(storage);
+            before.save(&file).unwrap();
+            let mut after = Exact::open(&file).unwrap();
+            assert_eq!(after.storage(), storage);
+            assert_eq!(before.nearest(&slices(&probes), 9).unwrap(), after.nearest(&slices(&probes), 9).unwrap());
+            assert_eq!(after.add(&slices(&probes[..3])).unwrap(), [3, 5, 700]);
+            assert!(matches!(Graph::open(&file), Err(Error::Format { .. })));
+
+            let before = Graph::build(before, GraphOptions { beam: 20, ..Default::default() }).unwrap();
+            before.save(&file).unwrap();
+            let after = Graph::open(&file).unwrap();
+            assert_eq!(after.options(), before.options());
+            assert_eq!((&after.links.targets, &after.starts), (&before.links.targets, &before.starts));
+            assert_eq!(before.nearest(&slices(&probes), 9).unwrap(), after.nearest(&slices(&probes), 9).unwrap());
+            assert!(matches!(Exact::open(&file), Err(Error::Format { .. })));
+        }
+        assert!(matches!(Exact::open(&folder.path().join("none")), Err(Error::Io { .. })));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing unfinished is left");
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_never_a_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("index");
+        let graph = Graph::build(exact(Storage::Int8F16), GraphOptions { degree: 4, build_beam: 8, beam: 8 }).unwrap();
+        graph.save(&file).unwrap();
+        let sound = std::fs::read(&file).unwrap();
+        let mut random = fastrand::Rng::with_seed(3);
+        let probe = faces(4, 1, 1, 12).remove(0);
+        for length in (0..200).chain((0..100).map(|_| random.usize(..sound.len()))) {
+            std::fs::write(&file, &sound[..length]).unwrap();
+            assert!(matches!(Graph::open(&file), Err(Error::Format { .. })), "cut at {length}");
+        }
+        let mut longer = sound.clone();
+        longer.push(0);
+        std::fs::write(&file, longer).unwrap();
+        assert!(matches!(Graph::open(&file), Err(Error::Format { .. })));
+        for round in 0..2000 {
+            let mut bytes = sound.clone();
+            // Half of the damage in the first bytes, where the counts are.
+            let place = if round % 2 == 0 { random.usize(..40) } else { random.usize(..bytes.len()) };
+            bytes[place] ^= 1 << random.u8(..8);
+            std::fs::write(&file, bytes).unwrap();
+            if let Ok(mut graph) = Graph::open(&file) {
+                graph.nearest(&[&probe], 3).unwrap();
+                graph.add(&[&probe]).unwrap();
+            }
+        }
+    }
 }

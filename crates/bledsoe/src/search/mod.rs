@@ -33,6 +33,8 @@ mod exact;
 mod file;
 mod graph;
 mod kernel;
+#[cfg(test)]
+mod testing;
 mod top;
 mod vectors;
 

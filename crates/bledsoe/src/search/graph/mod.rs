@@ -266,3 +266,138 @@ impl Index for Graph {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            Storage,
+            testing::{faces, recall, slices},
+        },
+        *,
+    };
+
+    fn built(vectors: &[Vec<f32>], storage: Storage) -> Graph {
+        let mut exact = Exact::new(vectors[0].len(), storage).unwrap();
+        exact.add(&slices(vectors)).unwrap();
+        Graph::build(exact, GraphOptions::default()).unwrap()
+    }
+
+    fn rows(found: &[Vec<Neighbour>]) -> Vec<Vec<usize>> {
+        found.iter().map(|found| found.iter().map(|n| n.row).collect()).collect()
+    }
+
+    /// Enough that a search walks.
+    const PEOPLE: usize = 1000;
+
+    #[test]
+    fn finds_nearly_all_in_every_storage() {
+        let vectors = faces(1, PEOPLE, 4, 32);
+        let probes = faces(2, 100, 1, 32);
+        for storage in [Storage::F32, Storage::F16, Storage::Int8F16] {
+            let graph = built(&vectors, storage);
+            assert!(graph.len() > BEAMS * graph.options.beam, "the graph is not used");
+            let found = graph.nearest(&slices(&probes), 10).unwrap();
+            let recall = recall(&found, &vectors, &probes, 10);
+            assert!(recall >= 0.95, "{storage:?}: recall {recall}");
+            assert_eq!(graph.nearest(&[&probes[3]], 10).unwrap()[0], found[3], "alone as in a batch");
+            // A similarity is exact search's own.
+            let exact = graph.exact().nearest(&[&probes[3]], 10).unwrap().remove(0);
+            for n in &found[3] {
+                assert!(exact.iter().all(|e| e.row != n.row || e.similarity == n.similarity));
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_finds_itself() {
+        let vectors = faces(3, PEOPLE, 4, 32);
+        let graph = built(&vectors, Storage::Int8F16);
+        let found = graph.nearest(&slices(&vectors), 1).unwrap();
+        let lost = (0..vectors.len()).filter(|&row| found[row][0].row != row).count();
+        assert!(lost * 200 <= vectors.len(), "{lost} rows do not find themselves");
+    }
+
+    #[test]
+    fn is_the_same_however_many_threads_build_it() {
+        let vectors = faces(4, PEOPLE, 2, 16);
+        let threads = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+        let (a, b) = (1, 3);
+        let [a, b] = [a, b].map(|n| threads(n).install(|| built(&vectors, Storage::Int8)));
+        assert_eq!((&a.links.taken, &a.links.targets, &a.starts), (&b.links.taken, &b.links.targets, &b.starts));
+    }
+
+    #[test]
+    fn what_was_removed_is_gone_and_the_rest_is_still_found() {
+        let vectors = faces(5, PEOPLE, 4, 32);
+        let mut graph = built(&vectors, Storage::Int8F16);
+        let starts: Vec<usize> = graph.starts.iter().map(|&row| row as usize).collect();
+        graph.remove(&starts).unwrap();
+        // One by one, and many at once: the two ways of mending.
+        for row in (1..400).step_by(40).filter(|row| !starts.contains(row)) {
+            graph.remove(&[row]).unwrap();
+        }
+        let many: Vec<usize> = (2..4000).step_by(3).filter(|&row| graph.exact.live[row]).collect();
+        graph.remove(&many).unwrap();
+        assert!(graph.remove(&[many[0]]).is_err());
+        let live: Vec<usize> = (0..4000).filter(|&row| graph.exact.live[row]).collect();
+        assert_eq!(graph.len(), live.len());
+        assert!((0..4000).all(|row| graph.links.of(row).iter().all(|&to| graph.exact.live[to as usize])));
+        let probes: Vec<_> = live.iter().map(|&row| &*vectors[row]).collect();
+        let found = graph.nearest(&probes, 1).unwrap();
+        let lost = found.iter().zip(&live).filter(|(found, row)| found[0].row != **row).count();
+        assert!(lost * 100 <= live.len(), "{lost} of {} are not found any more", live.len());
+    }
+
+    #[test]
+    fn rows_added_later_are_found() {
+        let vectors = faces(6, PEOPLE, 4, 32);
+        let mut graph = built(&vectors[..2000], Storage::F16);
+        graph.remove(&[5, 6]).unwrap();
+        assert_eq!(graph.add(&[&vectors[2000], &vectors[2001]]).unwrap(), [5, 6]);
+        let more = graph.add(&slices(&vectors[2002..])).unwrap();
+        assert_eq!(more, (2000..3998).collect::<Vec<_>>());
+        let found = graph.nearest(&slices(&vectors[2000..]), 1).unwrap();
+        let expected = [5, 6].into_iter().chain(more);
+        let lost = found.iter().zip(expected).filter(|(found, row)| found[0].row != *row).count();
+        assert!(lost <= 20, "{lost} rows are not found");
+    }
+
+    #[test]
+    fn few_rows_and_large_k_are_searched_exactly() {
+        let vectors = faces(7, PEOPLE, 1, 16);
+        let graph = built(&vectors, Storage::F32);
+        let all = graph.nearest(&[&vectors[0]], usize::MAX).unwrap().remove(0);
+        assert_eq!(all.len(), PEOPLE);
+        let mut empty = built(&vectors[..1], Storage::F32);
+        empty.remove(&[0]).unwrap();
+        assert_eq!(rows(&empty.nearest(&[&vectors[0]], 3).unwrap()), [[]]);
+        assert_eq!(empty.add(&[&vectors[1]]).unwrap(), [0]);
+        assert_eq!(rows(&empty.nearest(&[&vectors[0]], 3).unwrap()), [[0]]);
+    }
+
+    #[test]
+    fn many_copies_of_one_vector_do_not_hide_the_others() {
+        let mut vectors = vec![faces(8, 1, 1, 32).remove(0); 600];
+        vectors.extend(faces(9, PEOPLE, 1, 32));
+        let graph = built(&vectors, Storage::F32);
+        let found = graph.nearest(&slices(&vectors[600..]), 1).unwrap();
+        let lost = found.iter().enumerate().filter(|(i, found)| found[0].row != 600 + i).count();
+        assert!(lost <= 10, "{lost} rows are not found");
+        assert_eq!(
+            graph.nearest(&[&vectors[0]], 1).unwrap()[0][0].similarity,
+            graph.exact().nearest(&[&vectors[0]], 1).unwrap()[0][0].similarity
+        );
+    }
+
+    #[test]
+    fn refuses_what_exact_search_refuses() {
+        let vectors = faces(10, PEOPLE, 1, 16);
+        let mut graph = built(&vectors, Storage::F32);
+        assert!(matches!(graph.nearest(&[&[1.0]], 1), Err(Error::Mismatch(_))));
+        assert!(matches!(graph.nearest(&[&[f32::NAN; 16]], 1), Err(Error::Invalid(_))));
+        assert!(matches!(graph.add(&[&[1.0]]), Err(Error::Mismatch(_))));
+        let exact = Exact::new(16, Storage::F32).unwrap();
+        assert!(Graph::build(exact, GraphOptions { degree: 1, ..Default::default() }).is_err());
+    }
+}
