@@ -52,6 +52,8 @@ pub struct Exact {
     free: Vec<usize>,
 }
 
+/// More products of bytes could overflow 32 bits.
+const MOST_NUMBERS: usize = 1 << 16;
 /// Candidates per neighbour asked for, of which the better copy chooses. `docs/benchmarks.md` has the recall.
 const CANDIDATES: usize = 4;
 /// At least so many candidates.
@@ -65,7 +67,7 @@ impl Exact {
     /// An empty index of vectors of `dim` numbers.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a `dim` of zero.
+    /// [`Error::Invalid`] for a `dim` of zero or above 65,536.
     pub fn new(dim: usize, storage: Storage) -> Result<Self> {
         let (scanned, kept) = match storage {
             Storage::F32 => (Numbers::F32(Vec::new()), None),
@@ -89,8 +91,10 @@ impl Exact {
         kept: Option<Numbers>,
         live: Vec<bool>,
     ) -> Result<Self> {
-        if dim == 0 {
-            return Err(Error::Invalid("an index of vectors without numbers".into()));
+        if dim == 0 || dim > MOST_NUMBERS {
+            return Err(Error::Invalid(format!(
+                "an index of vectors of {dim} numbers: 1 to {MOST_NUMBERS} are possible"
+            )));
         }
         let free = live.iter().enumerate().rev().filter(|(_, live)| !**live).map(|(row, _)| row).collect();
         let vectors = |numbers| Vectors::new(dim, numbers);
@@ -358,6 +362,7 @@ mod tests {
     fn refuses_what_it_cannot_compare() {
         let mut index = Exact::new(2, Storage::Int8).unwrap();
         assert!(Exact::new(0, Storage::F32).is_err());
+        assert!(Exact::new(1 << 17, Storage::F32).is_err());
         for probe in [&[1.0][..], &[0.0, 0.0, 1.0], &[0.0, 1.0, 0.0, 1.0]] {
             assert!(matches!(index.nearest(&[probe], 1), Err(Error::Mismatch(_))));
             assert!(matches!(index.add(&[&[0.0, 1.0], probe]), Err(Error::Mismatch(_))));

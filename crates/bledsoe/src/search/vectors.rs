@@ -123,6 +123,17 @@ impl Vectors {
         }
     }
 
+    /// Asks for `row`, which will soon be multiplied.
+    #[inline]
+    pub(super) fn prefetch(&self, row: usize) {
+        let place = self.place(row);
+        match &self.numbers {
+            Numbers::F32(v) => self.simd.prefetch(&v[place]),
+            Numbers::F16(v) => self.simd.prefetch(&v[place]),
+            Numbers::Int8 { bytes, .. } => self.simd.prefetch(&bytes[place]),
+        }
+    }
+
     /// The similarity of `probe` and `row`.
     #[inline]
     pub(super) fn similarity(&self, row: usize, probe: &Probe<'_>) -> f32 {
@@ -237,7 +248,7 @@ fn quantise(vector: &[f32], bytes: &mut [i8]) -> f32 {
     }
     let scale = greatest / 127.0;
     for (byte, x) in bytes.iter_mut().zip(vector) {
-        *byte = (x / scale).round_ties_even() as i8;
+        *byte = (x / scale).round() as i8;
     }
     scale
 }

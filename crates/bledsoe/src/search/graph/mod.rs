@@ -21,7 +21,7 @@ pub struct GraphOptions {
     /// Links that a row has after pruning, 2 to 128; in between it may have half as many more. A row takes
     /// `6 degree + 1` bytes for them.
     pub degree: usize,
-    /// How many of the nearest rows a walk keeps while a row is linked. More takes longer to build and finds more later.
+    /// How many of the nearest rows a walk keeps while a row is linked, 1 to 65,536. More takes longer to build and finds more later.
     pub build_beam: usize,
     /// The same while searching (`ef` in HNSW): the dial between time and recall. At least `k` is used.
     pub beam: usize,
@@ -35,7 +35,7 @@ impl Default for GraphOptions {
 
 impl GraphOptions {
     pub(super) fn check(self) -> Result<()> {
-        if (2..=128).contains(&self.degree) && self.build_beam > 0 && self.beam > 0 {
+        if (2..=128).contains(&self.degree) && (1..=1 << 16).contains(&self.build_beam) && self.beam > 0 {
             Ok(())
         } else {
             Err(Error::Invalid(format!("a graph cannot have {self:?}")))

@@ -10,7 +10,7 @@ struct Seen {
 
 impl Seen {
     fn new(expected: usize) -> Self {
-        Self { rows: vec![u32::MAX; expected.next_power_of_two().max(1024)] }
+        Self { rows: vec![u32::MAX; expected.clamp(1 << 10, 1 << 20).next_power_of_two()] }
     }
 
     /// Whether `row` is new.
@@ -32,14 +32,15 @@ pub(super) struct Walk {
 
 /// Walks from `starts` until the links of the `beam` nearest rows seen are all followed.
 pub(super) fn walk(vectors: &Vectors, links: &Links, starts: &[u32], probe: &Probe<'_>, beam: usize) -> Walk {
-    let mut seen = Seen::new(beam * links.slots);
-    let mut nearest: Vec<(Neighbour, bool)> = Vec::with_capacity(beam + 1);
-    let mut visited = Vec::with_capacity(2 * beam);
+    let mut seen = Seen::new(beam.saturating_mul(links.slots));
+    let mut nearest: Vec<(Neighbour, bool)> = Vec::new();
+    let mut visited = Vec::new();
     let mut fresh = Vec::with_capacity(starts.len().max(links.slots));
     let mut next = 0;
     fresh.extend(starts.iter().filter(|&&row| seen.insert(row)).map(|&row| (row, 0.0)));
     loop {
-        // All products before any decision: the CPU then waits for many rows of memory at once.
+        // All rows are asked for before any is used: the walk then waits for many at once.
+        fresh.iter().for_each(|(row, _)| vectors.prefetch(*row as usize));
         for (row, similarity) in &mut fresh {
             *similarity = vectors.similarity(*row as usize, probe);
         }
