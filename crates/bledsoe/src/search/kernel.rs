@@ -157,6 +157,8 @@ fn int8_dot<const P: usize>(row: &[i8], probes: [&[i8]; P]) -> [i32; P] {
 }
 
 #[cfg(target_arch = "x86_64")]
+// A closure takes on the registers of the function around it; a function that is only named is compiled without them.
+#[allow(clippy::redundant_closure)]
 mod x86 {
     use std::arch::x86_64::{
         __m512i, _mm_loadu_si128, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,

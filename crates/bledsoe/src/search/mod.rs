@@ -121,8 +121,9 @@ fn check(vectors: &[&[f32]], dim: usize) -> Result<()> {
             return Err(Error::Mismatch(format!("a vector of {} numbers in an index of {dim}", vector.len())));
         }
         let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-        // A NaN is not within the tolerance either.
-        if !((square - 1.0).abs() <= UNIT_TOLERANCE) {
+        // Not so for a NaN.
+        let unit = (square - 1.0).abs() <= UNIT_TOLERANCE;
+        if !unit {
             return Err(Error::Invalid(format!("a vector of length {}, not 1", square.sqrt())));
         }
     }

@@ -371,7 +371,7 @@ mod tests {
         assert_eq!(all.len(), PEOPLE);
         let mut empty = built(&vectors[..1], Storage::F32);
         empty.remove(&[0]).unwrap();
-        assert_eq!(rows(&empty.nearest(&[&vectors[0]], 3).unwrap()), [[]]);
+        assert_eq!(rows(&empty.nearest(&[&vectors[0]], 3).unwrap()), [Vec::<usize>::new()]);
         assert_eq!(empty.add(&[&vectors[1]]).unwrap(), [0]);
         assert_eq!(rows(&empty.nearest(&[&vectors[0]], 3).unwrap()), [[0]]);
     }
