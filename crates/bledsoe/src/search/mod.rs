@@ -45,7 +45,7 @@ pub use graph::{Graph, GraphOptions};
 
 use crate::{Error, Result};
 
-/// From this many rows on, a [`Graph`] is worth building: below, [`Exact`] answers in about a millisecond.
+/// From this many rows on, a [`Graph`] is worth building: below, [`Exact`] answers in a millisecond or two.
 pub const GRAPH_PAYS: usize = 100_000;
 
 /// A row and how near it is.
