@@ -89,5 +89,6 @@ pub mod model;
 pub mod photo;
 pub mod pipeline;
 pub mod report;
+pub mod search;
 
 pub use error::{Error, Result};

@@ -1,0 +1,334 @@
+//! Indices on disk. All numbers are little-endian, without padding:
+//!
+//! ```text
+//! "bledsoe search 1"   16 bytes
+//! storage, graph       2 bytes: the place in `STORAGES`; 1 if links follow
+//! dim, rows            2 x u64
+//! live                 rows x u8: 1 where a row holds a vector
+//! scanned, kept        per copy: rows x dim numbers; of int8, then rows x f32 scales
+//! degree, build_beam, beam, starts     4 x u64, if links follow, and:
+//! starts               starts x u32
+//! taken                rows x u8
+//! targets              rows x (degree + degree / 2) x u32
+//! ```
+
+use std::{
+    fs::{self, File},
+    io::{BufReader, BufWriter, Read, Write},
+    path::Path,
+};
+
+use half::f16;
+
+use super::{
+    Exact, Graph, GraphOptions, Index, Storage,
+    graph::Links,
+    vectors::{Numbers, Vectors},
+};
+use crate::{Error, Result};
+
+const MAGIC: &[u8; 16] = b"bledsoe search 1";
+const STORAGES: [Storage; 5] = [Storage::F32, Storage::F16, Storage::Int8, Storage::Int8F16, Storage::Int8F32];
+/// Numbers converted at a time. A file that promises more than it holds costs no more memory than this.
+const CHUNK: usize = 1 << 18;
+
+impl Exact {
+    /// Writes the index to `path`, whole or not at all, over any file there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save(&self, path: &Path) -> Result<()> {
+        save(path, |out| write_exact(out, self, false))
+    }
+
+    /// Reads what [`Exact::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::Format`] for any other file, a graph's too.
+    pub fn open(path: &Path) -> Result<Self> {
+        open(path, |input| {
+            let (exact, graph) = read_exact(input)?;
+            if graph { Err("an index with links: not exact search's") } else { Ok(exact) }.map_err(Fault::from)
+        })
+    }
+}
+
+impl Graph {
+    /// Writes the rows and their links to `path`, whole or not at all, over any file there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save(&self, path: &Path) -> Result<()> {
+        save(path, |out| {
+            write_exact(out, &self.exact, true)?;
+            let options = self.options;
+            for count in [options.degree, options.build_beam, options.beam, self.starts.len()] {
+                out.write_all(&(count as u64).to_le_bytes())?;
+            }
+            write_numbers(out, &self.starts, |x| x.to_le_bytes())?;
+            out.write_all(&self.links.taken)?;
+            write_numbers(out, &self.links.targets, |x| x.to_le_bytes())
+        })
+    }
+
+    /// Reads what [`Graph::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::Format`] for any other file.
+    pub fn open(path: &Path) -> Result<Self> {
+        open(path, |input| {
+            let (exact, graph) = read_exact(input)?;
+            if !graph {
+                return Err("an index without links".into());
+            }
+            read_graph(input, exact)
+        })
+    }
+}
+
+/// Why a file could not be read.
+enum Fault {
+    Io(std::io::Error),
+    Format(String),
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(e: std::io::Error) -> Self {
+        if e.kind() == std::io::ErrorKind::UnexpectedEof {
+            Self::Format("an index cut short".into())
+        } else {
+            Self::Io(e)
+        }
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(reason: &str) -> Self {
+        Self::Format(reason.into())
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(e: Error) -> Self {
+        Self::Format(e.to_string())
+    }
+}
+
+fn save(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<()> {
+    let unfinished = path.with_added_extension("tmp");
+    let written = File::create(&unfinished).and_then(|file| {
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        write(&mut out)?;
+        out.into_inner()?.sync_all()?;
+        fs::rename(&unfinished, path)
+    });
+    written.map_err(|e| Error::io(path, e))
+}
+
+fn open<T>(path: &Path, read: impl FnOnce(&mut BufReader<File>) -> Result<T, Fault>) -> Result<T> {
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut input = BufReader::with_capacity(1 << 20, file);
+    let value = read(&mut input).and_then(|value| match input.read(&mut [0])? {
+        0 => Ok(value),
+        _ => Err("an index with something after its end".into()),
+    });
+    value.map_err(|fault| match fault {
+        Fault::Io(e) => Error::io(path, e),
+        Fault::Format(reason) => Error::format(path, reason),
+    })
+}
+
+fn write_exact(out: &mut impl Write, exact: &Exact, graph: bool) -> std::io::Result<()> {
+    out.write_all(MAGIC)?;
+    let storage = STORAGES.iter().position(|&storage| storage == exact.storage()).unwrap_or_default();
+    out.write_all(&[storage as u8, graph.into()])?;
+    for count in [exact.scanned.dim, exact.rows()] {
+        out.write_all(&(count as u64).to_le_bytes())?;
+    }
+    let live: Vec<u8> = exact.live.iter().map(|&live| live.into()).collect();
+    out.write_all(&live)?;
+    for Vectors { numbers, .. } in [Some(&exact.scanned), exact.kept.as_ref()].into_iter().flatten() {
+        match numbers {
+            Numbers::F32(v) => write_numbers(out, v, |x| x.to_le_bytes())?,
+            Numbers::F16(v) => write_numbers(out, v, |x| x.to_le_bytes())?,
+            Numbers::Int8 { bytes, scales } => {
+                write_numbers(out, bytes, |x| x.to_le_bytes())?;
+                write_numbers(out, scales, |x| x.to_le_bytes())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_numbers<T: Copy, const N: usize>(
+    out: &mut impl Write,
+    numbers: &[T],
+    bytes: impl Fn(T) -> [u8; N],
+) -> std::io::Result<()> {
+    let mut buffer = Vec::with_capacity(N * CHUNK.min(numbers.len()));
+    for chunk in numbers.chunks(CHUNK) {
+        buffer.clear();
+        buffer.extend(chunk.iter().flat_map(|&x| bytes(x)));
+        out.write_all(&buffer)?;
+    }
+    Ok(())
+}
+
+/// The rows, and whether links follow.
+fn read_exact(input: &mut impl Read) -> Result<(Exact, bool), Fault> {
+    let mut head = [0; 18];
+    input.read_exact(&mut head)?;
+    let [magic @ .., storage, graph] = head;
+    if magic != *MAGIC || graph > 1 {
+        return Err("not a search index of this version".into());
+    }
+    let storage = *STORAGES.get(usize::from(storage)).ok_or("a storage that this version does not know")?;
+    let (dim, rows) = (read_count(input)?, read_count(input)?);
+    let numbers = dim.checked_mul(rows).ok_or("more numbers than memory could hold")?;
+    let live = read_numbers(input, rows, |[x]: [u8; 1]| x)?;
+    if live.iter().any(|&live| live > 1) {
+        return Err("a row that is neither taken nor free".into());
+    }
+    let live = live.into_iter().map(|live| live == 1).collect();
+
+    let f32s = |input: &mut _| {
+        let v = read_numbers(input, numbers, f32::from_le_bytes)?;
+        if v.iter().all(|x| x.is_finite()) { Ok(Numbers::F32(v)) } else { Err(Fault::from(NOT_FINITE)) }
+    };
+    let f16s = |input: &mut _| {
+        let v = read_numbers(input, numbers, f16::from_le_bytes)?;
+        if v.iter().all(|x| x.is_finite()) { Ok(Numbers::F16(v)) } else { Err(Fault::from(NOT_FINITE)) }
+    };
+    let int8 = |input: &mut _| {
+        let bytes = read_numbers(input, numbers, i8::from_le_bytes)?;
+        let scales = read_numbers(input, rows, f32::from_le_bytes)?;
+        if scales.iter().all(|x| x.is_finite()) {
+            Ok(Numbers::Int8 { bytes, scales })
+        } else {
+            Err(Fault::from(NOT_FINITE))
+        }
+    };
+    let (scanned, kept) = match storage {
+        Storage::F32 => (f32s(input)?, None),
+        Storage::F16 => (f16s(input)?, None),
+        Storage::Int8 => (int8(input)?, None),
+        Storage::Int8F16 => (int8(input)?, Some(f16s(input)?)),
+        Storage::Int8F32 => (int8(input)?, Some(f32s(input)?)),
+    };
+    Ok((Exact::from_parts(dim, storage, scanned, kept, live)?, graph == 1))
+}
+
+const NOT_FINITE: &str = "a number that is not finite";
+
+fn read_graph(input: &mut impl Read, exact: Exact) -> Result<Graph, Fault> {
+    let (degree, build_beam, beam) = (read_count(input)?, read_count(input)?, read_count(input)?);
+    let options = GraphOptions { degree, build_beam, beam };
+    options.check()?;
+    let rows = exact.rows();
+    let holds = |&row: &u32| exact.live.get(row as usize).is_some_and(|live| *live);
+    let starts = read_count(input)?;
+    let starts = read_numbers(input, starts, u32::from_le_bytes)?;
+    let taken = read_numbers(input, rows, |[x]: [u8; 1]| x)?;
+    let cells = rows.checked_mul(options.slots()).ok_or("more links than memory could hold")?;
+    let targets = read_numbers(input, cells, u32::from_le_bytes)?;
+    let links = Links { slots: options.slots(), taken, targets };
+    let sound = starts.iter().all(holds)
+        && (exact.is_empty() || !starts.is_empty())
+        && links.taken.iter().all(|&taken| usize::from(taken) <= links.slots)
+        && (0..rows).all(|row| links.of(row).iter().all(holds));
+    if sound { Ok(Graph { options, exact, links, starts }) } else { Err("a link to nowhere".into()) }
+}
+
+fn read_count(input: &mut impl Read) -> Result<usize, Fault> {
+    let mut bytes = [0; 8];
+    input.read_exact(&mut bytes)?;
+    usize::try_from(u64::from_le_bytes(bytes)).map_err(|_| "a count beyond this machine's memory".into())
+}
+
+fn read_numbers<T, const N: usize>(
+    input: &mut impl Read,
+    count: usize,
+    number: impl Fn([u8; N]) -> T,
+) -> Result<Vec<T>, Fault> {
+    let mut numbers = Vec::new();
+    let mut buffer = vec![0; N * CHUNK.min(count)];
+    let mut left = count;
+    while left > 0 {
+        let chunk = &mut buffer[..N * left.min(CHUNK)];
+        input.read_exact(chunk)?;
+        numbers.extend(chunk.as_chunks::<N>().0.iter().map(|&bytes| number(bytes)));
+        left -= chunk.len() / N;
+    }
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{faces, slices},
+        *,
+    };
+
+    fn exact(storage: Storage) -> Exact {
+        let mut index = Exact::new(12, storage).unwrap();
+        index.add(&slices(&faces(1, 700, 1, 12))).unwrap();
+        index.remove(&[3, 5]).unwrap();
+        index
+    }
+
+    #[test]
+    fn an_index_comes_back_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("index");
+        let probes = faces(2, 20, 1, 12);
+        for storage in STORAGES {
+            let before = exact(storage);
+            before.save(&file).unwrap();
+            let mut after = Exact::open(&file).unwrap();
+            assert_eq!(after.storage(), storage);
+            assert_eq!(before.nearest(&slices(&probes), 9).unwrap(), after.nearest(&slices(&probes), 9).unwrap());
+            assert_eq!(after.add(&slices(&probes[..3])).unwrap(), [3, 5, 700]);
+            assert!(matches!(Graph::open(&file), Err(Error::Format { .. })));
+
+            let before = Graph::build(before, GraphOptions { beam: 20, ..Default::default() }).unwrap();
+            before.save(&file).unwrap();
+            let after = Graph::open(&file).unwrap();
+            assert_eq!(after.options(), before.options());
+            assert_eq!((&after.links.targets, &after.starts), (&before.links.targets, &before.starts));
+            assert_eq!(before.nearest(&slices(&probes), 9).unwrap(), after.nearest(&slices(&probes), 9).unwrap());
+            assert!(matches!(Exact::open(&file), Err(Error::Format { .. })));
+        }
+        assert!(matches!(Exact::open(&folder.path().join("none")), Err(Error::Io { .. })));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing unfinished is left");
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_never_a_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("index");
+        let graph = Graph::build(exact(Storage::Int8F16), GraphOptions { degree: 4, build_beam: 8, beam: 8 }).unwrap();
+        graph.save(&file).unwrap();
+        let sound = std::fs::read(&file).unwrap();
+        let mut random = fastrand::Rng::with_seed(3);
+        let probe = faces(4, 1, 1, 12).remove(0);
+        for length in (0..200).chain((0..100).map(|_| random.usize(..sound.len()))) {
+            std::fs::write(&file, &sound[..length]).unwrap();
+            assert!(matches!(Graph::open(&file), Err(Error::Format { .. })), "cut at {length}");
+        }
+        let mut longer = sound.clone();
+        longer.push(0);
+        std::fs::write(&file, longer).unwrap();
+        assert!(matches!(Graph::open(&file), Err(Error::Format { .. })));
+        for round in 0..2000 {
+            let mut bytes = sound.clone();
+            // Half of the damage in the first bytes, where the counts are.
+            let place = if round % 2 == 0 { random.usize(..40) } else { random.usize(..bytes.len()) };
+            bytes[place] ^= 1 << random.u8(..8);
+            std::fs::write(&file, bytes).unwrap();
+            if let Ok(mut graph) = Graph::open(&file) {
+                graph.nearest(&[&probe], 3).unwrap();
+                graph.add(&[&probe]).unwrap();
+            }
+        }
+    }
+}

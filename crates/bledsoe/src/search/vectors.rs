@@ -1,0 +1,258 @@
+//! Rows of numbers in one contiguous buffer, of one precision, and their inner products.
+
+use std::{borrow::Cow, ops::Range};
+
+use half::f16;
+
+use super::kernel::Simd;
+
+/// The rows themselves. One buffer for all, so that a scan reads memory from end to end.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Numbers {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    /// Each row is its bytes times its scale: the greatest of a row is ±127.
+    Int8 {
+        bytes: Vec<i8>,
+        scales: Vec<f32>,
+    },
+}
+
+/// `n x dim` numbers.
+#[derive(Debug, Clone)]
+pub(super) struct Vectors {
+    pub(super) dim: usize,
+    pub(super) numbers: Numbers,
+    simd: Simd,
+}
+
+/// A vector made ready to be multiplied with rows of one precision.
+#[derive(Debug, Clone)]
+pub(super) enum Probe<'a> {
+    Float(Cow<'a, [f32]>),
+    Int8 { bytes: Cow<'a, [i8]>, scale: f32, sum: i32 },
+}
+
+/// How many rows fit a tile that stays in the fastest cache while several probes are multiplied with it.
+const TILE_BYTES: usize = 16 << 10;
+
+impl Vectors {
+    pub(super) fn new(dim: usize, numbers: Numbers) -> Self {
+        Self { dim, numbers, simd: Simd::detect() }
+    }
+
+    /// Makes room for `rows` more.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        match &mut self.numbers {
+            Numbers::F32(v) => v.reserve_exact(rows * self.dim),
+            Numbers::F16(v) => v.reserve_exact(rows * self.dim),
+            Numbers::Int8 { bytes, scales } => {
+                bytes.reserve_exact(rows * self.dim);
+                scales.reserve_exact(rows);
+            }
+        }
+    }
+
+    /// Adds a row of zeros.
+    pub(super) fn push_zeros(&mut self) {
+        match &mut self.numbers {
+            Numbers::F32(v) => v.resize(v.len() + self.dim, 0.0),
+            Numbers::F16(v) => v.resize(v.len() + self.dim, f16::ZERO),
+            Numbers::Int8 { bytes, scales } => {
+                bytes.resize(bytes.len() + self.dim, 0);
+                scales.push(0.0);
+            }
+        }
+    }
+
+    /// Writes `vector` over `row`.
+    pub(super) fn set(&mut self, row: usize, vector: &[f32]) {
+        let place = self.place(row);
+        match &mut self.numbers {
+            Numbers::F32(v) => v[place].copy_from_slice(vector),
+            Numbers::F16(v) => v[place].iter_mut().zip(vector).for_each(|(y, &x)| *y = f16::from_f32(x)),
+            Numbers::Int8 { bytes, scales } => scales[row] = quantise(vector, &mut bytes[place]),
+        }
+    }
+
+    /// Writes zeros over `row`: nothing of the vector stays in memory.
+    pub(super) fn erase(&mut self, row: usize) {
+        let place = self.place(row);
+        match &mut self.numbers {
+            Numbers::F32(v) => v[place].fill(0.0),
+            Numbers::F16(v) => v[place].fill(f16::ZERO),
+            Numbers::Int8 { bytes, scales } => {
+                bytes[place].fill(0);
+                scales[row] = 0.0;
+            }
+        }
+    }
+
+    /// What `row` stands for.
+    pub(super) fn get(&self, row: usize) -> Vec<f32> {
+        let place = self.place(row);
+        match &self.numbers {
+            Numbers::F32(v) => v[place].to_vec(),
+            Numbers::F16(v) => v[place].iter().map(|x| x.to_f32()).collect(),
+            Numbers::Int8 { bytes, scales } => bytes[place].iter().map(|&x| f32::from(x) * scales[row]).collect(),
+        }
+    }
+
+    /// `vector` ready for these rows.
+    pub(super) fn probe<'a>(&self, vector: &'a [f32]) -> Probe<'a> {
+        match &self.numbers {
+            Numbers::F32(_) | Numbers::F16(_) => Probe::Float(vector.into()),
+            Numbers::Int8 { .. } => {
+                let mut bytes = vec![0; vector.len()];
+                let scale = quantise(vector, &mut bytes);
+                Probe::Int8 { scale, sum: sum(&bytes), bytes: bytes.into() }
+            }
+        }
+    }
+
+    /// `row` as a probe of the others.
+    pub(super) fn row(&self, row: usize) -> Probe<'_> {
+        let place = self.place(row);
+        match &self.numbers {
+            Numbers::F32(v) => Probe::Float(v[place].into()),
+            Numbers::F16(v) => Probe::Float(v[place].iter().map(|x| x.to_f32()).collect()),
+            Numbers::Int8 { bytes, scales } => {
+                let bytes = &bytes[place];
+                Probe::Int8 { bytes: bytes.into(), scale: scales[row], sum: sum(bytes) }
+            }
+        }
+    }
+
+    /// Asks for `row`, which will soon be multiplied.
+    #[inline]
+    pub(super) fn prefetch(&self, row: usize) {
+        let place = self.place(row);
+        match &self.numbers {
+            Numbers::F32(v) => self.simd.prefetch(&v[place]),
+            Numbers::F16(v) => self.simd.prefetch(&v[place]),
+            Numbers::Int8 { bytes, .. } => self.simd.prefetch(&bytes[place]),
+        }
+    }
+
+    /// The similarity of `probe` and `row`.
+    #[inline]
+    pub(super) fn similarity(&self, row: usize, probe: &Probe<'_>) -> f32 {
+        let place = self.place(row);
+        let (mut float, mut int) = ([[0.0]], [[0]]);
+        match (&self.numbers, probe) {
+            (Numbers::F32(v), Probe::Float(values)) => self.simd.f32(&v[place], [values], &mut float),
+            (Numbers::F16(v), Probe::Float(values)) => self.simd.f16(&v[place], [values], &mut float),
+            (Numbers::Int8 { bytes, scales }, Probe::Int8 { bytes: values, scale, sum }) => {
+                self.simd.int8(&bytes[place], [values], [*sum], &mut int);
+                float = [[rescaled(int[0][0], scales[row], *scale)]];
+            }
+            _ => debug_assert!(false, "a probe made for other rows"),
+        }
+        float[0][0]
+    }
+
+    /// Calls `found(probe, row, similarity)` for each of `probes` and each row of `rows`.
+    pub(super) fn scan(&self, rows: Range<usize>, probes: &[Probe<'_>], mut found: impl FnMut(usize, usize, f32)) {
+        let bytes = match &self.numbers {
+            Numbers::F32(_) => 4,
+            Numbers::F16(_) => 2,
+            Numbers::Int8 { .. } => 1,
+        };
+        let tile = (TILE_BYTES / (bytes * self.dim)).clamp(4, 256);
+        let (mut one, mut four) = (vec![[0.0; 1]; tile], vec![[0.0; 4]; tile]);
+        let (fours, rest) = probes.as_chunks::<4>();
+        for start in rows.clone().step_by(tile) {
+            let end = rows.end.min(start + tile);
+            for (i, probes) in fours.iter().enumerate() {
+                let out = &mut four[..end - start];
+                self.products(start..end, probes.each_ref(), out);
+                for (row, out) in (start..).zip(out) {
+                    for (p, &mut similarity) in (4 * i..).zip(out) {
+                        found(p, row, similarity);
+                    }
+                }
+            }
+            for (p, probe) in (4 * fours.len()..).zip(rest) {
+                let out = &mut one[..end - start];
+                self.products(start..end, [probe], out);
+                for (row, &mut [similarity]) in (start..).zip(out) {
+                    found(p, row, similarity);
+                }
+            }
+        }
+    }
+
+    fn place(&self, row: usize) -> Range<usize> {
+        row * self.dim..(row + 1) * self.dim
+    }
+
+    #[inline]
+    fn products<const P: usize>(&self, rows: Range<usize>, probes: [&Probe<'_>; P], out: &mut [[f32; P]]) {
+        let numbers = rows.start * self.dim..rows.end * self.dim;
+        let floats = || {
+            probes.map(|probe| match probe {
+                Probe::Float(values) => &**values,
+                Probe::Int8 { .. } => &[],
+            })
+        };
+        match &self.numbers {
+            Numbers::F32(v) => self.simd.f32(&v[numbers], floats(), out),
+            Numbers::F16(v) => self.simd.f16(&v[numbers], floats(), out),
+            Numbers::Int8 { bytes, scales } => {
+                let ints = probes.map(|probe| match probe {
+                    Probe::Int8 { bytes, .. } => &**bytes,
+                    Probe::Float(_) => &[],
+                });
+                let (sums, scale) = (probes.map(Probe::sum), probes.map(Probe::scale));
+                let mut stack = [[0; P]; 256];
+                let products = &mut stack[..out.len()];
+                self.simd.int8(&bytes[numbers], ints, sums, products);
+                for ((out, product), row) in out.iter_mut().zip(products).zip(&scales[rows]) {
+                    for ((out, &mut product), scale) in out.iter_mut().zip(product).zip(scale) {
+                        *out = rescaled(product, *row, scale);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Probe<'_> {
+    fn sum(&self) -> i32 {
+        match self {
+            Self::Float(_) => 0,
+            Self::Int8 { sum, .. } => *sum,
+        }
+    }
+
+    fn scale(&self) -> f32 {
+        match self {
+            Self::Float(_) => 1.0,
+            Self::Int8 { scale, .. } => *scale,
+        }
+    }
+}
+
+/// In this order a pair of rows has one similarity, whichever is the probe.
+#[inline]
+fn rescaled(product: i32, row: f32, probe: f32) -> f32 {
+    product as f32 * (row * probe)
+}
+
+/// Bytes proportional to `vector`, the greatest ±127, and the scale that turns them back.
+fn quantise(vector: &[f32], bytes: &mut [i8]) -> f32 {
+    let greatest = vector.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+    if greatest == 0.0 {
+        bytes.fill(0);
+        return 0.0;
+    }
+    let scale = greatest / 127.0;
+    for (byte, x) in bytes.iter_mut().zip(vector) {
+        *byte = (x / scale).round() as i8;
+    }
+    scale
+}
+
+fn sum(bytes: &[i8]) -> i32 {
+    bytes.iter().map(|&x| i32::from(x)).sum()
+}
