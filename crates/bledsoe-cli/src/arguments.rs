@@ -18,7 +18,7 @@ use bledsoe::{
 };
 
 /// Photos that rten is done with before ONNX Runtime has loaded its networks: with the default's, it starts 0.3 s sooner
-/// and takes 0.03 s longer for each photo.
+/// and takes 0.04 s longer for each photo.
 const SOON_DONE: usize = 10;
 
 /// Which engine runs the networks.

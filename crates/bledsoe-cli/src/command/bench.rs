@@ -66,7 +66,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let start = Instant::now();
     let loader = args.engine.loader()?;
     let engine_seconds = start.elapsed().as_secs_f64();
-    let embedder = loader.embedder(args.embedder.name(&args.finder))?;
+    let name = args.embedder.name(&args.finder);
+    loader.preload(Some(args.finder.detector()), name);
+    let embedder = loader.embedder(name)?;
     let templates = embedder.templates().iter().map(|t| (t.clone(), t.size())).collect();
     let finder = args.finder.finder(&loader, templates)?;
     let start_up = StartUp { engine: engine_seconds, models: start.elapsed().as_secs_f64() - engine_seconds };

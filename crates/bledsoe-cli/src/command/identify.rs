@@ -56,7 +56,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let scans = args.photos.iter().map(|input| Ok((input, scan(input)?))).collect::<Result<Vec<_>>>()?;
     let total = scans.iter().map(|(_, scan)| scan.items.len()).sum();
     let loader = args.engine.loader_for(total)?;
-    loader.preload(Some(args.finder.detector()), &file.embedder);
+    for (input, _) in &scans {
+        args.finder.preload(input, &loader, &file.embedder)?;
+    }
     let embedder = loader.embedder(&file.embedder)?;
     file.check_embedder(embedder.id())?;
     let sources = scans

@@ -11,7 +11,7 @@ use crate::{
     model::{Contract, Format, Store, Task, arithmetic},
 };
 
-/// Chips to a run of an embedder, as the pipeline gives them.
+/// Chips to a run of an embedder: as many as `benches/rivals/facenet.py` gives the rivals.
 const CHIPS: usize = 32;
 /// Photos to a run of a detector that takes any size, and their side in pixels: a call of CenterFace holds a megapixel.
 const PHOTOS: usize = 16;
@@ -40,7 +40,7 @@ pub struct NetworkSpeed {
 pub fn run(contract: &Contract, store: &Store, config: &EngineConfig, repeats: usize) -> Result<Option<NetworkSpeed>> {
     let network = matches!(contract.format, Format::Pack | Format::Onnx | Format::ResnetDat | Format::MmodDat);
     let (count, precision) = match contract.task {
-        // As the pipeline loads them.
+        // As the pipeline loads them, but for the later detectors of a cascade.
         Task::Embed if network => (CHIPS, Precision::Fast),
         Task::Detect if network => (PHOTOS, Precision::Full),
         _ => return Ok(None),

@@ -11,7 +11,8 @@ use crate::model::dlib::hog::PLANES;
 
 /// Signed orientations.
 pub const ORIENTATIONS: usize = 18;
-const UNSIGNED: usize = ORIENTATIONS / 2;
+/// Unsigned ones: opposite directions count as one.
+pub const UNSIGNED: usize = ORIENTATIONS / 2;
 /// A cell's features, filled up with a zero.
 pub type Cell = [f32; 32];
 /// A histogram's bin counts for no more than this share of its block's energy.

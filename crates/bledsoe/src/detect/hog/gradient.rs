@@ -2,9 +2,11 @@
 
 use std::sync::LazyLock;
 
-use super::{features::ORIENTATIONS, image::Image, processor::for_each_processor};
-
-const UNSIGNED: usize = ORIENTATIONS / 2;
+use super::{
+    features::{ORIENTATIONS, UNSIGNED},
+    image::Image,
+    processor::for_each_processor,
+};
 
 /// For each orientation, what a row of pixels gives to the upper left, upper right, lower left and lower right of the four
 /// cells whose centres are around.
