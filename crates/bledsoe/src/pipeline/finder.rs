@@ -41,12 +41,7 @@ const PIXELS_AT_ONCE: u64 = 48_000_000;
 
 /// Cuts photos into runs of at most [`PIXELS_AT_ONCE`], in order.
 pub(crate) fn batches(photos: Vec<Encoded>) -> Vec<Vec<Encoded>> {
-    let sized: Vec<(Encoded, u64)> = photos
-        .into_par_iter()
-        .map(|photo| (header(&photo).pixels(Reduction::None), photo))
-        .map(|(n, p)| (p, n))
-        .collect();
-    let runs = runs(sized, |(_, pixels)| *pixels);
+    let runs = runs(with_headers(photos), |(_, header)| header.pixels(Reduction::None));
     runs.into_iter().map(|run| run.into_iter().map(|(photo, _)| photo).collect()).collect()
 }
 
@@ -70,9 +65,13 @@ fn runs<T>(items: Vec<T>, pixels: impl Fn(&T) -> u64) -> Vec<Vec<T>> {
     runs
 }
 
-/// The header of a photo; an empty one where there is none, and decoding fails.
-fn header(encoded: &Encoded) -> Header {
-    encoded.bytes.as_ref().map_or_else(|_| Header::default(), |bytes| Header::of(bytes))
+/// Each photo with its header; an empty one where there is none, and decoding fails.
+fn with_headers(photos: Vec<Encoded>) -> Vec<(Encoded, Header)> {
+    let headers: Vec<Header> = photos
+        .par_iter()
+        .map(|photo| photo.bytes.as_ref().map_or_else(|_| Header::default(), |bytes| Header::of(bytes)))
+        .collect();
+    photos.into_iter().zip(headers).collect()
 }
 
 /// How much shorter than the detector's own side the longer side of a reduced photo may be: common photos of 4000 and
@@ -139,10 +138,8 @@ impl Finder {
 
     fn find<T: Send>(&self, photos: Vec<Encoded>, look: Option<&Look<'_, T>>) -> Result<Vec<(Processed, Option<T>)>> {
         let side = self.detector.longest_side();
-        let queue: Vec<(Encoded, Header)> =
-            photos.into_par_iter().map(|p| (header(&p), p)).map(|(h, p)| (p, h)).collect();
-        let mut results = Vec::with_capacity(queue.len());
-        for batch in runs(queue, |(_, header)| header.pixels(for_search(header, side))) {
+        let mut results = Vec::with_capacity(photos.len());
+        for batch in runs(with_headers(photos), |(_, header)| header.pixels(for_search(header, side))) {
             let searched = self.search(batch)?;
             // Only so many are decoded again at once, too.
             let again = |photo: &Searched| match &photo.found {
