@@ -88,6 +88,7 @@ pub mod landmark;
 pub mod model;
 pub mod photo;
 pub mod pipeline;
+pub mod quality;
 pub mod report;
 pub mod search;
 

@@ -4,11 +4,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::{
-    fingerprint::{Fingerprint, PictureHash},
-    pose::Pose,
-    sharpness::sharpness,
-};
+use super::fingerprint::{Fingerprint, PictureHash};
 use crate::{
     Error, Result,
     align::{Template, warp},
@@ -23,6 +19,7 @@ use crate::{
     model::Registry,
     photo::Photo,
     pipeline::{Counts, Encoded, Finder, Monitor, chunks},
+    quality::{Pose, sharpness},
 };
 
 /// What is known of one photo.

@@ -4,7 +4,7 @@ use crate::{
     align::{Affine, Template, warp},
     geometry::Point,
     landmark::Landmarks,
-    photo::Photo,
+    photo::{Photo, luma},
 };
 
 /// Columns and rows of a whole picture's hash.
@@ -110,11 +110,6 @@ impl Fingerprint {
         }
         ((ab as f64 / n - a * b) / (va * vb).sqrt()) as f32
     }
-}
-
-/// Brightness by ITU-R BT.601.
-pub(super) fn luma(r: f32, g: f32, b: f32) -> f32 {
-    0.299 * r + 0.587 * g + 0.114 * b
 }
 
 #[cfg(test)]

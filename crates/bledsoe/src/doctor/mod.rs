@@ -37,9 +37,7 @@ mod faces;
 mod fingerprint;
 mod labels;
 pub mod moves;
-mod pose;
 mod quality;
-mod sharpness;
 mod similarity;
 
 use std::{collections::BTreeMap, str::FromStr};
@@ -48,8 +46,6 @@ use serde::{Deserialize, Serialize};
 
 pub use exam::{Exam, Known, Subject, examine};
 pub use fingerprint::{Fingerprint, PictureHash};
-pub use pose::Pose;
-pub use sharpness::sharpness;
 
 use crate::{Error, Result};
 
@@ -231,7 +227,7 @@ pub fn diagnose(exams: &[Exam], against: Option<&[Exam]>, thresholds: &Threshold
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Rect;
+    use crate::{geometry::Rect, quality::Pose};
 
     fn square(left: f32, side: f32) -> Rect {
         Rect { left, top: 0.0, right: left + side, bottom: side }

@@ -2,7 +2,7 @@
 
 use super::{Exam, Finding, Fix, Kind, scores};
 
-/// Faces less sharp than `least` (see [`super::sharpness`]), the least sharp first.
+/// Faces less sharp than `least` (see [`crate::quality::sharpness()`]), the least sharp first.
 ///
 /// Scores: `sharpness`, and `face_width` in pixels: a small face is blurred because it was enlarged.
 pub fn blurred(exams: &[Exam], least: f32) -> Vec<Finding> {
@@ -19,7 +19,7 @@ pub fn blurred(exams: &[Exam], least: f32) -> Vec<Finding> {
 /// Faces turned by more than `most_roll` degrees in the plane of the photo, or by more than `most_yaw` to the side, the
 /// farthest first.
 ///
-/// Scores: `roll` and `yaw` in degrees (see [`super::Pose`]).
+/// Scores: `roll` and `yaw` in degrees (see [`crate::quality::Pose`]).
 pub fn rotated(exams: &[Exam], most_roll: f32, most_yaw: f32) -> Vec<Finding> {
     let check = |exam: &Exam| {
         let pose = exam.subject.as_ref()?.pose?;

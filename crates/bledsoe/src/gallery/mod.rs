@@ -15,6 +15,8 @@
 //! # }
 //! ```
 
+pub mod store;
+
 use serde::Serialize;
 
 use crate::{Error, Result, embed::Embedding};

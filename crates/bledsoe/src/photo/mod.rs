@@ -1,11 +1,13 @@
 //! A photo: RGB, 8 bits, upright; decoding it from a file, and writing chips.
 
+mod colour;
 mod decode;
 mod encode;
 mod jpeg;
 mod planes;
 mod reduced;
 
+pub(crate) use colour::luma;
 pub(crate) use decode::Header;
 pub use decode::Limits;
 pub use reduced::{Reduced, Reduction};

@@ -1,7 +1,6 @@
 //! How sharp a face is.
 
-use super::fingerprint::luma;
-use crate::align::FaceChip;
+use crate::{align::FaceChip, photo::luma};
 
 /// The sharpness of a chip: the variance of its Laplacian over the variance of its brightness, so that contrast does not
 /// count. (Variance of the Laplacian: Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", 2000.)

@@ -1,6 +1,6 @@
 //! How a face is turned, by its landmarks.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     geometry::Point,
@@ -13,7 +13,7 @@ use crate::{
 const NOSE: f32 = 0.6;
 
 /// How a face is turned, in degrees.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Pose {
     /// In the plane of the photo, clockwise, -180 to 180: the slope of the line through the eyes.
     pub roll: f32,

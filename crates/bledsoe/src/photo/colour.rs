@@ -1,0 +1,6 @@
+//! Colours as one number.
+
+/// Brightness by ITU-R BT.601.
+pub(crate) fn luma(r: f32, g: f32, b: f32) -> f32 {
+    0.299 * r + 0.587 * g + 0.114 * b
+}
