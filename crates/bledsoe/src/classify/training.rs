@@ -428,7 +428,7 @@ mod tests {
                     Some(rgb) => Ok(vec![face(rgb)]),
                     None => Err(skipped),
                 };
-                Processed { item: encoded.item, sha256: encoded.sha256, faces }
+                Processed { item: encoded.item, sha256: encoded.sha256, faces, seen: Vec::new() }
             };
             Ok(photos.into_iter().map(one).collect())
         }

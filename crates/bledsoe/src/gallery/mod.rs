@@ -1,130 +1,169 @@
-//! The gallery: people enrolled by their embeddings, and the decision who a probe is, or that it is a stranger.
+//! The gallery: people enrolled by their templates, and the decision who a face is, or that it is nobody known.
 //!
-//! In: embeddings of one embedder, with names. Out: a [`Decision`]. A person is as near as the nearest of their embeddings
-//! (cosine similarity); below the threshold nobody is named. Search is exact: it takes time in proportion to the number of
-//! embeddings enrolled.
+//! In: embeddings of one embedder, with names. Out: a [`Decision`], with a calibrated probability, or the reason why nobody is
+//! named. People are kept in a [`Store`]: one file, or a database.
+//!
+//! A face's score against a person is half its similarity to the nearest template and half that to their mean. What a score
+//! means is known from how like somebody in *this* gallery strangers are: synthetic ones that come with bledsoe, everybody
+//! enrolled (a stranger to all others), and the user's own ([`Gallery::calibrate`]). So thresholds follow the gallery's size and
+//! make, and the user asks for an error rate, not for a cosine. Enrolling or forgetting a person changes only what has to do with
+//! that person. Method and figures: `docs/calibration.md`.
 //!
 //! ```
-//! # use bledsoe::{embed::Embedding, gallery::Gallery};
+//! use std::collections::BTreeMap;
+//!
+//! use bledsoe::{
+//!     embed::Embedding,
+//!     gallery::{Face, Gallery, Limit, Probe, Rule, store::{FileStore, Model}},
+//! };
+//!
 //! # fn main() -> bledsoe::Result<()> {
-//! let mut gallery = Gallery::new(0.5)?;
-//! gallery.enrol("Ada", Embedding::new("demo", vec![1.0, 0.0])?)?;
-//! let stranger = gallery.identify(&Embedding::new("demo", vec![0.0, 1.0])?)?;
-//! assert_eq!(stranger.name, None);
+//! let store = FileStore::in_memory(&Model { id: "demo".into(), dim: 2 })?;
+//! let mut gallery = Gallery::new(Box::new(store))?;
+//! gallery.enroll("Ada", &BTreeMap::new(), &[Face::of(Embedding::new("demo", vec![1.0, 0.0])?)])?;
+//!
+//! // An embedder of one's own has no cohort, and one person is too few to calibrate by: a plain threshold then.
+//! let rule = Rule { limit: Limit::Score(0.5), ..Rule::default() };
+//! let stranger = Probe { embedding: Embedding::new("demo", vec![0.0, 1.0])?, faults: Vec::new() };
+//! assert_eq!(gallery.identify(&[stranger], &rule)?[0].name, None);
 //! # Ok(())
 //! # }
 //! ```
 
+mod assignment;
+mod calibrate;
+mod calibration;
+mod cohort;
+mod decision;
+mod enrolment;
+mod identify;
+mod score;
 pub mod store;
+mod tops;
 
-use serde::Serialize;
+use std::sync::{Arc, Mutex};
 
+use self::{
+    calibrate::Fitted,
+    cohort::Cohort,
+    store::{Origin, Person, PersonId, Size, Store},
+    tops::Tops,
+};
+pub use self::{
+    calibrate::CalibrationSummary,
+    calibration::PRIOR,
+    decision::{Candidate, Decision, Doubt, Limit, Probe, Resemblance, Rule, Verification},
+    enrolment::{Enrolment, Receipt},
+};
 use crate::{Error, Result, embed::Embedding};
 
-/// A person: a name and the embeddings of their enrolled faces.
+/// The note that counts the changes, so that a gallery notices those of others.
+const REVISION_NOTE: &str = "revision";
+
+/// A face to be enrolled.
 #[derive(Debug, Clone)]
-struct Template {
-    name: String,
-    embeddings: Vec<Embedding>,
+pub struct Face {
+    /// Its embedding.
+    pub embedding: Embedding,
+    /// Where it came from.
+    pub origin: Origin,
 }
 
-/// Who a probe is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Decision {
-    /// The person, or `None` for a stranger.
-    pub name: Option<String>,
-    /// Every enrolled person with the cosine similarity of their nearest embedding, best first.
-    pub candidates: Vec<(String, f32)>,
-    /// The least similarity that names a person.
-    pub threshold: f32,
+impl Face {
+    /// A face of which nothing else is known.
+    pub fn of(embedding: Embedding) -> Self {
+        Self { embedding, origin: Origin::default() }
+    }
 }
 
-/// People enrolled, in memory. Scores by the nearest of a person's embeddings.
-#[derive(Debug, Clone)]
+/// People enrolled, and what is known of them.
 pub struct Gallery {
-    people: Vec<Template>,
-    threshold: f32,
+    store: Box<dyn Store>,
+    cohort: Option<Cohort>,
+    /// The synthetic strangers, once they are needed.
+    synthetic: Option<Arc<Vec<Vec<f32>>>>,
+    fitted: Mutex<Option<(u64, Arc<Fitted>)>>,
 }
 
 impl Gallery {
-    /// An empty gallery that names nobody below the cosine similarity `threshold` (-1 to 1).
+    /// The gallery kept in `store`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a threshold out of range.
-    pub fn new(threshold: f32) -> Result<Self> {
-        if !(-1.0..=1.0).contains(&threshold) {
-            return Err(Error::Invalid(format!("threshold {threshold}: a cosine similarity lies between -1 and 1")));
-        }
-        Ok(Self { people: Vec::new(), threshold })
+    /// [`Error::Model`] when the embedded cohort is damaged.
+    pub fn new(store: Box<dyn Store>) -> Result<Self> {
+        let cohort = Cohort::of(&store.model().id)?;
+        Ok(Self { store, cohort, synthetic: None, fitted: Mutex::new(None) })
     }
 
-    /// Adds a face of `name`. Nobody else's decision needs retraining.
+    /// The store, to look into.
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// How much there is.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when the gallery holds another model's embeddings.
-    pub fn enrol(&mut self, name: &str, embedding: Embedding) -> Result<()> {
-        if let Some(first) = self.people.first().and_then(|p| p.embeddings.first()) {
-            first.similarity(&embedding)?;
+    /// When the store cannot be read, or what it holds is damaged: so for all that follow.
+    pub fn size(&self) -> Result<Size> {
+        self.store.size()
+    }
+
+    /// Reads everything, and says, one sentence each, what is wrong; nothing if all is sound.
+    ///
+    /// # Errors
+    /// When the store cannot be read at all.
+    pub fn examine(&mut self) -> Result<Vec<String>> {
+        let mut faults = self.store.check()?;
+        if faults.is_empty() {
+            let strangers = self.strangers()?;
+            if Tops::load(self.store.as_ref())? != Tops::of(self.store.as_ref(), &strangers)? {
+                faults.push("what decisions are calibrated by is not what the people enrolled give: `bledsoe calibrate` mends it".into());
+            }
         }
-        match self.people.iter_mut().find(|p| p.name == name) {
-            Some(person) => person.embeddings.push(embedding),
-            None => self.people.push(Template { name: name.to_owned(), embeddings: vec![embedding] }),
+        Ok(faults)
+    }
+
+    /// Changes the store by `work`, which says who was changed, each with whether they had templates before; all of it or nothing.
+    fn change(&mut self, work: &mut dyn FnMut(&mut dyn Store) -> Result<Vec<(PersonId, bool)>>) -> Result<()> {
+        let strangers = self.strangers()?;
+        self.store.atomically(&mut |store| {
+            let changed = work(store)?;
+            if !changed.is_empty() {
+                let mut tops = Tops::load(store)?;
+                tops.update(store, &strangers, &changed)?;
+                tops.save(store)?;
+            }
+            count_revision(store)
+        })
+    }
+
+    fn known(&self, name: &str) -> Result<Person> {
+        self.store.person(name)?.ok_or_else(|| {
+            Error::Invalid(format!("{}: nobody called {name:?} is enrolled; `bledsoe list` shows who is", self.store.describe()))
+        })
+    }
+
+    fn check(&self, embedding: &Embedding) -> Result<()> {
+        let model = self.store.model();
+        if *embedding.model != *model.id || embedding.vector.len() != model.dim {
+            return Err(Error::Mismatch(format!(
+                "the gallery holds embeddings of {} ({} numbers), not of {} ({} numbers)",
+                model.id,
+                model.dim,
+                embedding.model,
+                embedding.vector.len()
+            )));
         }
         Ok(())
     }
-
-    /// Who `probe` is (1:N identification, open set).
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`] when the probe is another model's.
-    pub fn identify(&self, probe: &Embedding) -> Result<Decision> {
-        let mut candidates = Vec::with_capacity(self.people.len());
-        for person in &self.people {
-            let mut best = f32::NEG_INFINITY;
-            for embedding in &person.embeddings {
-                best = best.max(embedding.similarity(probe)?);
-            }
-            candidates.push((person.name.clone(), best));
-        }
-        candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let name = candidates.first().filter(|best| best.1 >= self.threshold).map(|best| best.0.clone());
-        Ok(Decision { name, candidates, threshold: self.threshold })
-    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn revision(store: &dyn Store) -> Result<u64> {
+    let bytes = store.note(REVISION_NOTE)?;
+    Ok(bytes.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?))).unwrap_or_default())
+}
 
-    fn embedding(model: &str, angle: f32) -> Embedding {
-        Embedding::new(model, vec![angle.cos(), angle.sin()]).unwrap()
-    }
-
-    #[test]
-    fn names_the_nearest_and_rejects_strangers() {
-        let mut gallery = Gallery::new(0.9).unwrap();
-        gallery.enrol("a", embedding("m", 0.0)).unwrap();
-        gallery.enrol("b", embedding("m", 2.0)).unwrap();
-        gallery.enrol("a", embedding("m", 1.0)).unwrap();
-        assert_eq!(gallery.identify(&embedding("m", 0.9)).unwrap().name.as_deref(), Some("a"));
-        assert_eq!(gallery.identify(&embedding("m", 2.1)).unwrap().name.as_deref(), Some("b"));
-        let stranger = gallery.identify(&embedding("m", -2.0)).unwrap();
-        assert_eq!(stranger.name, None);
-        assert_eq!(stranger.candidates.len(), 2);
-        assert!(stranger.candidates[0].1 >= stranger.candidates[1].1);
-    }
-
-    #[test]
-    fn embeddings_of_two_models_do_not_mix() {
-        let mut gallery = Gallery::new(0.0).unwrap();
-        gallery.enrol("a", embedding("m", 0.0)).unwrap();
-        assert!(gallery.enrol("b", embedding("other", 0.0)).is_err());
-        assert!(gallery.identify(&embedding("other", 0.0)).is_err());
-        assert!(Gallery::new(f32::NAN).is_err());
-    }
-
-    #[test]
-    fn an_empty_gallery_knows_nobody() {
-        assert_eq!(Gallery::new(-1.0).unwrap().identify(&embedding("m", 0.0)).unwrap().name, None);
-    }
+fn count_revision(store: &mut dyn Store) -> Result<()> {
+    let next = revision(store)?.wrapping_add(1);
+    store.set_note(REVISION_NOTE, Some(&next.to_le_bytes()))
 }

@@ -18,6 +18,8 @@ pub enum Task {
     Landmark,
     /// A face chip to age, gender, …
     Attribute,
+    /// Nothing to embeddings of people who do not exist: see [`crate::gallery`].
+    Cohort,
 }
 
 /// How a model's file is written.
@@ -38,6 +40,8 @@ pub enum Format {
     ResnetDat,
     /// dlib's MMOD face detector, as dlib wrote it.
     MmodDat,
+    /// Embeddings in their principal directions: see `tools/convert/cohort.py`.
+    Cohort,
 }
 
 /// Order of the colour channels.

@@ -119,7 +119,8 @@ impl Source for ChipReader {
                     stage: "decode".into(),
                     reason,
                 });
-                Processed { item: encoded.item, sha256: encoded.sha256, faces }
+                let seen = faces.iter().flatten().map(|face| face.detection.rect).collect();
+                Processed { item: encoded.item, sha256: encoded.sha256, faces, seen }
             })
             .collect())
     }

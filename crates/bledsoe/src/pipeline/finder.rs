@@ -210,10 +210,12 @@ impl Finder {
     /// Cuts the chips of the chosen faces out, of a finer photo if need be, and looks at the whole one.
     fn finish<T>(&self, photo: Searched, look: Option<&Look<'_, T>>) -> (Processed, Option<T>) {
         let Searched { encoded, found, needed, .. } = photo;
+        let all = |faces: &[Detection]| faces.iter().map(|face| face.rect).collect();
+        let seen = found.as_ref().map_or(Vec::new(), |(_, faces)| all(faces));
         let finished = found.and_then(|(searched, all)| {
             let shown = if needed < searched.reduction() { self.decode(&encoded, needed)? } else { searched };
             let faces = self.cut_out(&encoded, &shown, &all);
-            let seen = match look {
+            let looked = match look {
                 None => None,
                 Some(look) => {
                     let whole = match shown.reduction() {
@@ -223,10 +225,10 @@ impl Finder {
                     Some(look(&whole.photo, &all, faces.as_deref().unwrap_or_default()))
                 }
             };
-            Ok((faces, seen))
+            Ok((faces, looked))
         });
-        let (faces, seen) = finished.unwrap_or_else(|skipped| (Err(skipped), None));
-        (Processed { item: encoded.item, sha256: encoded.sha256, faces }, seen)
+        let (faces, looked) = finished.unwrap_or_else(|skipped| (Err(skipped), None));
+        (Processed { item: encoded.item, sha256: encoded.sha256, faces, seen }, looked)
     }
 
     fn cut_out(&self, encoded: &Encoded, reduced: &Reduced, all: &[Detection]) -> Result<Vec<FoundFace>, Skipped> {

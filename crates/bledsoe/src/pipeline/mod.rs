@@ -16,6 +16,7 @@ mod finder;
 mod journal;
 mod loader;
 mod naming;
+mod portraits;
 
 use std::{
     fs::File,
@@ -32,6 +33,7 @@ pub use chunk::chunks;
 pub use finder::Finder;
 pub(crate) use finder::batches;
 pub use journal::Journal;
+pub use portraits::{Portrait, portraits};
 pub use loader::{
     ACCURATE_EMBEDDER, DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, FAST_DETECTOR, FAST_EMBEDDER, Loader,
 };
@@ -41,6 +43,7 @@ use crate::{
     align::FaceChip,
     dataset::{Item, Skipped},
     detect::Detection,
+    geometry::Rect,
     hash,
     landmark::Landmarks,
     photo::Limits,
@@ -106,6 +109,8 @@ pub struct Processed {
     pub sha256: String,
     /// The faces asked for (at least one), or why there is none.
     pub faces: Result<Vec<FoundFace>, Skipped>,
+    /// Where all faces of the photo are, chosen or not; only the face's own for a chip aligned earlier.
+    pub seen: Vec<Rect>,
 }
 
 /// Turns encoded photos into face chips.

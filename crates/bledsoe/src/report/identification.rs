@@ -59,7 +59,7 @@ fn page(report: &Report) -> Result<String> {
         }
         html += &format!("<figcaption>{}</figcaption></figure>\n", escape(&person.name));
     }
-    html += "</div>\n<h2>New photos</h2>\n<p class=\"quiet\">A bar is the cosine similarity to a person enrolled, from 0 \
+    html += "</div>\n<h2>New photos</h2>\n<p class=\"quiet\">A bar is the score against a person enrolled, from 0 \
              to 1; the mark on it is the threshold. Below the threshold a face is called a stranger.</p>\n\
              <div class=\"cards\">\n";
     for probe in &report.probes {
@@ -94,13 +94,15 @@ fn card(html: &mut String, probe: &Probe) -> Result<()> {
         escape(&probe.caption),
         escape(&truth),
     );
-    for (name, similarity) in &probe.decision.candidates {
+    for candidate in &probe.decision.candidates {
+        let sure = candidate.probability.map_or(String::new(), |p| format!(", {:.1} %", 100.0 * p));
         let _ = writeln!(
             html,
-            "<div class=\"score\"><span>{}</span><span>{similarity:.3}</span></div>\
+            "<div class=\"score\"><span>{}</span><span>{:.3}{sure}</span></div>\
              <div class=\"bar\"><i style=\"width:{:.0}%\"></i><b style=\"left:{:.0}%\" title=\"threshold {:.3}\"></b></div>",
-            escape(name),
-            100.0 * similarity.clamp(0.0, 1.0),
+            escape(&candidate.name),
+            candidate.score,
+            100.0 * candidate.score.clamp(0.0, 1.0),
             100.0 * probe.decision.threshold.clamp(0.0, 1.0),
             probe.decision.threshold,
         );
@@ -112,7 +114,11 @@ fn card(html: &mut String, probe: &Probe) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Rect;
+    use crate::{gallery::Candidate, geometry::Rect};
+
+    fn candidate(name: &str, score: f32, probability: Option<f64>) -> Candidate {
+        Candidate { person: 1, name: name.into(), score, templates: 1, probability, interval: None }
+    }
 
     fn probe(truth: Option<&str>, said: Option<&str>) -> Probe {
         Probe {
@@ -126,8 +132,10 @@ mod tests {
             truth: truth.map(Into::into),
             decision: Decision {
                 name: said.map(Into::into),
-                candidates: vec![("Ada & Co".into(), 0.73), ("Bob".into(), -0.2)],
+                doubt: None,
+                candidates: vec![candidate("Ada & Co", 0.73, Some(0.98)), candidate("Bob", -0.2, None)],
                 threshold: 0.4,
+                false_positive_rate: None,
             },
         }
     }
@@ -163,7 +171,7 @@ mod tests {
         assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("<script"));
         assert!(html.contains("Ada &amp; Co") && !html.contains("Ada & Co"));
         assert!(html.contains("a &lt;new&gt; photo") && html.contains("1 &lt; 2"));
-        assert!(html.contains("width:73%") && html.contains("width:0%") && html.contains("left:40%"));
+        assert!(html.contains("0.730, 98.0 %") && html.contains("width:73%") && html.contains("width:0%") && html.contains("left:40%"));
     }
 
     #[test]

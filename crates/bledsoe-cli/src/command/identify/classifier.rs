@@ -1,6 +1,9 @@
-//! `bledsoe identify`
+//! Faces named by a trained classifier.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Result, bail};
 use bledsoe::{
@@ -11,35 +14,8 @@ use bledsoe::{
 };
 use serde_json::json;
 
-use crate::{
-    arguments::{EngineArgs, FinderArgs, scan},
-    console,
-};
-
-/// Say who is in photos, or that it is nobody known.
-///
-/// A face is called unknown when nobody is probable enough, or when it is too unlike the most probable person: then it is
-/// a stranger's. The probability is among the people trained on. For group photos give --select all.
-#[derive(clap::Args)]
-#[command(after_help = "Example:\n  bledsoe identify --model lfw.bledsoe party.jpg --select all")]
-pub struct Args {
-    /// Photos, or folders of photos or chips
-    #[arg(required = true, value_name = "PHOTO")]
-    photos: Vec<PathBuf>,
-    /// The classifier
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
-    /// Least probability that names a person (the classifier's own if absent)
-    #[arg(long, value_name = "P")]
-    min_probability: Option<f32>,
-    /// Print the result as JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    finder: FinderArgs,
-    #[command(flatten)]
-    engine: EngineArgs,
-}
+use super::Args;
+use crate::{arguments::scan, console};
 
 /// A face with what was said of it.
 struct Identified {
@@ -48,12 +24,12 @@ struct Identified {
     answer: Answer,
 }
 
-pub fn run(args: Args) -> Result<ExitCode> {
-    let file = ClassifierFile::load(&args.model)?;
+pub fn run(args: &Args, model: &Path, photos: &[PathBuf]) -> Result<ExitCode> {
+    let file = ClassifierFile::load(model)?;
     if args.min_probability.is_some_and(|p| !(0.0..=1.0).contains(&p)) {
         bail!("--min-probability: expected 0 to 1");
     }
-    let scans = args.photos.iter().map(|input| Ok((input, scan(input)?))).collect::<Result<Vec<_>>>()?;
+    let scans = photos.iter().map(|input| Ok((input, scan(input)?))).collect::<Result<Vec<_>>>()?;
     let total = scans.iter().map(|(_, scan)| scan.items.len()).sum();
     let loader = args.engine.loader_for(total)?;
     for (input, _) in &scans {
@@ -100,7 +76,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         console::print_json(&json!({
             "faces": faces, "skipped": skipped,
             "min_probability": args.min_probability.unwrap_or(file.calibration.min_probability),
-            "model": args.model, "embedder": file.embedder, "engine": loader.engine(),
+            "model": model, "embedder": file.embedder, "engine": loader.engine(),
         }))?;
     } else {
         identified.iter().for_each(tell);

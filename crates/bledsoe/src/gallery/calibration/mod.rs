@@ -1,0 +1,201 @@
+//! Calibration: what a score means in one gallery.
+//!
+//! In: the scores that strangers get, and those that people enrolled get against themselves. Out: the threshold that a given share of
+//! strangers reaches, and the probability that a face is the person's it is most like, with an interval.
+//!
+//! Strangers are of three kinds. *Synthetic* ones come with bledsoe (the cohort); their scores are moved and stretched as far as
+//! the people of this gallery are more or less alike than those that the cohort was made from. Each *enrolled* person is a
+//! stranger to all others. *Met* strangers are the user's own. The more of the latter two there are, the less the synthetic
+//! ones count. Method and figures: `docs/calibration.md`.
+
+mod curve;
+mod mates;
+mod tail;
+
+use curve::{Curve, StrangerDensity};
+pub(super) use mates::Mates;
+use tail::Strangers;
+
+/// Of faces looked up, the share that is of people enrolled, if nothing else is said.
+pub const PRIOR: f64 = 0.5;
+/// With so many real strangers, they count as much as all synthetic ones.
+const REAL_HALF: f64 = 300.0;
+/// So many people outweigh what is expected of a gallery's mean similarity: half that of the cohort's people.
+const MEAN_HALF: f64 = 10.0;
+/// The same for the spread, of which a few people tell less.
+const SPREAD_HALF: f64 = 20.0;
+/// By how much galleries' mean similarities differ: standard deviation, as between LFW and ORL.
+const BETWEEN_GALLERIES: f64 = 0.03;
+/// With fewer strangers of any kind, nothing is calibrated.
+const LEAST_STRANGERS: usize = 20;
+/// Resamplings behind an interval: 95 % of them are inside.
+const RESAMPLINGS: usize = 41;
+/// How much the weights of the mates' quantiles vary: as if so few people of LFW were behind each.
+const PEOPLE_A_QUANTILE: f64 = 20.0;
+/// The counts of templates that have their own curve.
+const TEMPLATE_COUNTS: [usize; 4] = [1, 2, 4, 8];
+
+/// Mean and standard deviation of scores between different people.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Spread {
+    pub(super) mean: f64,
+    pub(super) deviation: f64,
+}
+
+impl Spread {
+    /// Of scores given one by one as their number, sum and sum of squares; `None` for fewer than two.
+    pub(super) fn of_sums(count: f64, sum: f64, squares: f64) -> Option<Self> {
+        if count < 2.0 {
+            return None;
+        }
+        let mean = sum / count;
+        Some(Self { mean, deviation: (squares / count - mean * mean).max(0.0).sqrt() })
+    }
+}
+
+/// The synthetic strangers' part.
+#[derive(Debug, Clone)]
+pub(super) struct Synthetic {
+    /// The score of each against the person it is most like.
+    pub(super) tops: Vec<f32>,
+    /// What scores of single pairs would be, if the gallery's people were like those that the cohort was made from.
+    pub(super) pairs: Spread,
+}
+
+/// The enrolled people's part.
+#[derive(Debug, Clone)]
+pub(super) struct Enrolled {
+    /// The score of each against the other person it is most like.
+    pub(super) tops: Vec<f32>,
+    /// The scores of single pairs.
+    pub(super) pairs: Spread,
+    /// People behind `pairs`.
+    pub(super) people: usize,
+}
+
+/// Everything that a calibration is fitted to.
+#[derive(Debug, Clone)]
+pub(super) struct Evidence {
+    pub(super) synthetic: Option<Synthetic>,
+    pub(super) enrolled: Option<Enrolled>,
+    /// The scores of met strangers against the person each is most like.
+    pub(super) met: Vec<f32>,
+    /// Without it there are thresholds, but no probabilities.
+    pub(super) mates: Option<Mates>,
+}
+
+/// What scores mean.
+#[derive(Debug, Clone)]
+pub(super) struct Calibration {
+    strangers: Strangers,
+    /// The plain curves, then those of resampled evidence; none without mates.
+    curves: Vec<Curves>,
+}
+
+/// One for each of [`TEMPLATE_COUNTS`].
+type Curves = [Curve; TEMPLATE_COUNTS.len()];
+/// A probability with its 95 % interval.
+pub(super) type Sure = (f64, [f64; 2]);
+
+impl Calibration {
+    /// Fits all; `None` with too little evidence.
+    pub(super) fn fit(evidence: &Evidence) -> Option<Self> {
+        let real = evidence.met.len() + evidence.enrolled.as_ref().map_or(0, |enrolled| enrolled.tops.len());
+        if real + evidence.synthetic.as_ref().map_or(0, |s| s.tops.len()) < LEAST_STRANGERS {
+            return None;
+        }
+        let scores = strangers(evidence, 0.0, || 1.0);
+        let tail = Strangers::fit(scores.clone())?;
+        let Some(mates) = &evidence.mates else { return Some(Self { strangers: tail, curves: Vec::new() }) };
+        let density = StrangerDensity::new(&scores, &tail);
+        let mut curves = vec![TEMPLATE_COUNTS.map(|count| Curve::fit(&density, mates, count, || 1.0))];
+        let mut random = fastrand::Rng::with_seed(0);
+        for _ in 0..RESAMPLINGS {
+            // The Bayesian bootstrap (Rubin, 1981).
+            let shift = gaussian(&mut random);
+            let scores = strangers(evidence, shift, || exponential(&mut random));
+            let density = StrangerDensity::new(&scores, &Strangers::fit(scores.clone())?);
+            curves.push(TEMPLATE_COUNTS.map(|count| {
+                let weight = || (1.0 + gaussian(&mut random) / PEOPLE_A_QUANTILE.sqrt()).max(0.0);
+                Curve::fit(&density, mates, count, weight)
+            }));
+        }
+        Some(Self { strangers: tail, curves })
+    }
+
+    /// The score that the share `rate` of strangers reaches.
+    pub(super) fn threshold(&self, rate: f64) -> f32 {
+        self.strangers.quantile(rate) as f32
+    }
+
+    /// The share of strangers that reach `score`.
+    pub(super) fn rate(&self, score: f32) -> f64 {
+        self.strangers.share_above(score.into())
+    }
+
+    /// The probability of each candidate to be the face's own person, if the share `prior` of faces is of people enrolled.
+    /// `candidates` are the people whom the face is most like, best first: score, and number of templates.
+    /// `None` where it is not known how alike faces of one person are.
+    pub(super) fn probabilities(&self, candidates: &[(f32, usize)], prior: f64) -> Option<Vec<Sure>> {
+        let (plain, resampled) = self.curves.split_first()?;
+        let resampled: Vec<Vec<f64>> =
+            resampled.iter().map(|curves| probabilities(curves, candidates, prior)).collect();
+        let with_interval = |(k, probability): (usize, f64)| {
+            let mut all: Vec<f64> = resampled.iter().map(|r| r[k]).collect();
+            all.sort_by(f64::total_cmp);
+            let outside = RESAMPLINGS / 40;
+            (probability, [all[outside].min(probability), all[RESAMPLINGS - 1 - outside].max(probability)])
+        };
+        Some(probabilities(plain, candidates, prior).into_iter().enumerate().map(with_interval).collect())
+    }
+}
+
+fn probabilities(curves: &Curves, candidates: &[(f32, usize)], prior: f64) -> Vec<f64> {
+    let curve = |templates| &curves[nearest_count(templates)];
+    let Some(&(best, templates)) = candidates.first() else { return Vec::new() };
+    let known = curve(templates).probability(best.into(), prior);
+    // What is known is shared out by how well each one's score fits.
+    let ratios: Vec<f64> = candidates.iter().map(|&(score, templates)| curve(templates).ratio(score.into())).collect();
+    let most = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let shares: Vec<f64> = ratios.iter().map(|ratio| (ratio - most).exp()).collect();
+    let sum: f64 = shares.iter().sum();
+    shares.iter().map(|share| known * share / sum).collect()
+}
+
+fn nearest_count(templates: usize) -> usize {
+    let ratio = |count: usize| (count as f64 / templates.max(1) as f64).ln().abs();
+    let nearest = (0..TEMPLATE_COUNTS.len()).min_by(|&a, &b| ratio(TEMPLATE_COUNTS[a]).total_cmp(&ratio(TEMPLATE_COUNTS[b])));
+    nearest.unwrap_or_default()
+}
+
+/// Strangers' scores of all kinds, with weights; those of one kind are multiplied by what `resample` gives. `shift` moves
+/// the synthetic ones by so many standard deviations of what is not known of the gallery.
+fn strangers(evidence: &Evidence, shift: f64, mut resample: impl FnMut() -> f64) -> Vec<(f64, f64)> {
+    let enrolled = evidence.enrolled.as_ref();
+    let own = enrolled.map(|enrolled| enrolled.tops.as_slice()).unwrap_or_default();
+    let real = (own.len() + evidence.met.len()) as f64;
+    let mut scores: Vec<(f64, f64)> = own.iter().chain(&evidence.met).map(|&s| (s.into(), resample())).collect();
+    if let Some(Synthetic { tops, pairs }) = &evidence.synthetic {
+        let people = enrolled.map_or(0.0, |enrolled| enrolled.people as f64);
+        let seen = enrolled.map_or(*pairs, |enrolled| enrolled.pairs);
+        let unknown = BETWEEN_GALLERIES * (MEAN_HALF / (MEAN_HALF + people)).sqrt();
+        let mean = (MEAN_HALF * pairs.mean + people * seen.mean) / (MEAN_HALF + people) + shift * unknown;
+        let variance = (SPREAD_HALF * pairs.deviation.powi(2) + people * seen.deviation.powi(2)) / (SPREAD_HALF + people);
+        let stretch = if pairs.deviation > 0.0 { variance.sqrt() / pairs.deviation } else { 1.0 };
+        // All synthetic ones together weigh as REAL_HALF real ones.
+        let weight = REAL_HALF / tops.len().max(1) as f64;
+        let weight = if real > 0.0 { weight } else { 1.0 };
+        scores.extend(
+            tops.iter().map(|&top| (mean + (f64::from(top) - pairs.mean) * stretch, weight * resample())),
+        );
+    }
+    scores
+}
+
+fn exponential(random: &mut fastrand::Rng) -> f64 {
+    -random.f64().max(f64::MIN_POSITIVE).ln()
+}
+
+fn gaussian(random: &mut fastrand::Rng) -> f64 {
+    (2.0 * exponential(random)).sqrt() * (std::f64::consts::TAU * random.f64()).cos()
+}

@@ -1,0 +1,333 @@
+//! Whom strangers are most like: what calibration is fitted to, kept up to date person by person.
+//!
+//! For each synthetic stranger, each stranger met, and some of the people enrolled (each a stranger to all others) it is
+//! known which person they are most like, and how much. When a person is enrolled or forgotten only the comparisons with that
+//! person are made anew, so the result is the same whatever the order, and nobody else is retrained.
+
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    calibration::{Enrolled, Spread, Synthetic},
+    cohort::Cohort,
+    score::Head,
+    store::{PersonId, Role, Store},
+};
+use crate::{Error, Result};
+
+/// The note in which the tops are kept.
+const NOTE: &str = "tops";
+/// The most people that stand for all in the calibration.
+const MOST_SAMPLED: usize = 1024;
+/// Of them, so many are compared with each other, for mean and spread.
+const MOST_PAIRED: usize = 256;
+/// People compared at a time, when all are.
+const BATCH: usize = 4096;
+/// Nearest templates among which the best person is looked for.
+const TEMPLATES_SEARCHED: usize = 128;
+/// The people of the nearest templates that are scored.
+const PEOPLE_SCORED: usize = 16;
+
+/// The person that a stranger is most like.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Top {
+    person: PersonId,
+    score: f32,
+}
+
+/// A person enrolled, as a stranger to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Sampled {
+    /// Another person; none if there is no other.
+    top: Option<Top>,
+    /// Mean and mean square of the synthetic strangers' scores against this person.
+    moments: (f64, f64),
+}
+
+/// All strangers' tops.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Tops {
+    synthetic: Vec<Option<Top>>,
+    met: Vec<Option<Top>>,
+    people: BTreeMap<PersonId, Sampled>,
+    /// Every person is sampled whose number hashes to a multiple of `2^level`: the least level with at most
+    /// [`MOST_SAMPLED`] people.
+    level: u32,
+    /// How many people there are at the level below; at level 0, not used.
+    below: usize,
+}
+
+/// The strangers' embeddings.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Strangers {
+    pub(super) synthetic: Arc<Vec<Vec<f32>>>,
+    pub(super) met: Vec<Vec<f32>>,
+}
+
+impl Tops {
+    /// As they were kept in `store`; without any before the first person is enrolled.
+    pub(super) fn load(store: &dyn Store) -> Result<Self> {
+        match store.note(NOTE)? {
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|e| Error::Invalid(format!("{}: its note {NOTE} is damaged: {e}", store.describe()))),
+            None => Ok(Self::default()),
+        }
+    }
+
+    /// Keeps them in `store`.
+    pub(super) fn save(&self, store: &mut dyn Store) -> Result<()> {
+        let bytes = serde_json::to_vec(self).map_err(|e| Error::Invalid(e.to_string()))?;
+        store.set_note(NOTE, Some(&bytes))
+    }
+
+    /// What a whole gallery's tops are, from nothing.
+    pub(super) fn of(store: &dyn Store, strangers: &Strangers) -> Result<Self> {
+        let mut tops = Self::default();
+        let people: Vec<_> = people(store, 0)?.into_iter().map(|id| (id, false)).collect();
+        // Bounds the memory that the templates take.
+        people.chunks(BATCH).try_for_each(|batch| tops.update(store, strangers, batch))?;
+        Ok(tops)
+    }
+
+    /// Brings them up to date after the people of `changed` were changed in `store`, each with whether they had templates
+    /// before.
+    pub(super) fn update(
+        &mut self,
+        store: &dyn Store,
+        strangers: &Strangers,
+        changed: &[(PersonId, bool)],
+    ) -> Result<()> {
+        let heads: Vec<(PersonId, Option<Head>)> =
+            changed.iter().map(|&(id, _)| Ok((id, head(store, id)?))).collect::<Result<_>>()?;
+        for (vectors, tops) in [(&*strangers.synthetic, &mut self.synthetic), (&strangers.met, &mut self.met)] {
+            tops.resize(vectors.len(), None);
+            let lost: Vec<bool> =
+                tops.par_iter_mut().zip(vectors).map(|(top, vector)| compare(top, vector, None, &heads)).collect();
+            let lost: Vec<usize> = (0..tops.len()).filter(|&i| lost[i]).collect();
+            let searched: Vec<(&[f32], Option<PersonId>)> = lost.iter().map(|&i| (&*vectors[i], None)).collect();
+            for (i, top) in lost.iter().zip(search(store, &searched)?) {
+                tops[*i] = top;
+            }
+        }
+        self.update_people(store, strangers, changed, &heads)
+    }
+
+    fn update_people(
+        &mut self,
+        store: &dyn Store,
+        strangers: &Strangers,
+        changed: &[(PersonId, bool)],
+        heads: &[(PersonId, Option<Head>)],
+    ) -> Result<()> {
+        // Who is there now: the changed people may have come, gone, or be others than they were.
+        let mut anew = Vec::new();
+        for ((id, was), (_, head)) in changed.iter().zip(heads) {
+            let is = head.is_some();
+            if self.level > 0 && sampled(*id, self.level - 1) {
+                self.below = (self.below + usize::from(is)).saturating_sub(usize::from(*was));
+            }
+            self.people.remove(id);
+            if is && sampled(*id, self.level) {
+                anew.push(*id);
+            }
+        }
+        let mut members: Vec<PersonId> = self.people.keys().copied().chain(anew.iter().copied()).collect();
+        while members.len() > MOST_SAMPLED {
+            self.below = members.len();
+            self.level += 1;
+            members.retain(|&id| sampled(id, self.level));
+        }
+        while self.level > 0 && self.below <= MOST_SAMPLED {
+            self.level -= 1;
+            members = people(store, self.level)?;
+            self.below = if self.level > 0 { people(store, self.level - 1)?.len() } else { 0 };
+        }
+        members.sort_unstable();
+        members.dedup();
+        self.people.retain(|&id, _| sampled(id, self.level));
+        let anew: Vec<PersonId> = members.iter().copied().filter(|id| !self.people.contains_key(id)).collect();
+
+        // Those who were there before are compared with the changed.
+        let old: Vec<PersonId> = self.people.keys().copied().collect();
+        let vectors = old.iter().map(|&id| first(store, id)).collect::<Result<Vec<_>>>()?;
+        let mut compared: Vec<Sampled> = self.people.values().copied().collect();
+        let lost: Vec<bool> = compared
+            .par_iter_mut()
+            .zip(old.par_iter().zip(&vectors))
+            .map(|(sampled, (&id, vector))| compare(&mut sampled.top, vector, Some(id), heads))
+            .collect();
+        let mut searched: Vec<(PersonId, Vec<f32>)> = Vec::new();
+        for ((id, vector), (sampled, lost)) in old.into_iter().zip(vectors).zip(compared.into_iter().zip(lost)) {
+            self.people.insert(id, sampled);
+            if lost {
+                searched.push((id, vector));
+            }
+        }
+        // Those who are new, with all.
+        for id in anew {
+            if let Some(head) = head(store, id)? {
+                let scores: Vec<f64> = strangers.synthetic.par_iter().map(|s| head.score(s).into()).collect();
+                let mean = |f: fn(f64) -> f64| scores.iter().map(|&s| f(s)).sum::<f64>() / scores.len().max(1) as f64;
+                self.people.insert(id, Sampled { top: None, moments: (mean(|s| s), mean(|s| s * s)) });
+                searched.push((id, head.first().to_vec()));
+            }
+        }
+        let probes: Vec<_> = searched.iter().map(|(id, vector)| (&**vector, Some(*id))).collect();
+        for ((id, _), top) in searched.iter().zip(search(store, &probes)?) {
+            if let Some(sampled) = self.people.get_mut(id) {
+                sampled.top = top;
+            }
+        }
+        Ok(())
+    }
+
+    /// The synthetic strangers' part of what a calibration is fitted to.
+    pub(super) fn synthetic(&self, cohort: &Cohort) -> Option<Synthetic> {
+        let tops: Vec<f32> = self.synthetic.iter().flatten().map(|top| top.score).collect();
+        let (mut sum, mut squares, mut people) = (0.0, 0.0, 0.0);
+        for sampled in self.people.values().take(MOST_PAIRED) {
+            sum += sampled.moments.0;
+            squares += sampled.moments.1;
+            people += 1.0;
+        }
+        let Spread { mean, deviation } = Spread::of_sums(2.0 * people, 2.0 * sum, 2.0 * squares)?;
+        let pairs = Spread { mean: mean + cohort.pair_offset, deviation: deviation * cohort.pair_ratio };
+        (!tops.is_empty()).then_some(Synthetic { tops, pairs })
+    }
+
+    /// The enrolled people's part; `None` for fewer than two people.
+    pub(super) fn enrolled(&self, store: &dyn Store) -> Result<Option<Enrolled>> {
+        let mut heads = Vec::new();
+        for &id in self.people.keys().take(MOST_PAIRED) {
+            heads.extend(head(store, id)?);
+        }
+        let sums: Vec<(f64, f64)> = (0..heads.len())
+            .into_par_iter()
+            .map(|i| {
+                let others = heads.iter().enumerate().filter(|(j, _)| *j != i);
+                let scores = others.map(|(_, other)| f64::from(other.score(heads[i].first())));
+                scores.fold((0.0, 0.0), |(sum, squares), s| (sum + s, squares + s * s))
+            })
+            .collect();
+        let (sum, squares) = sums.iter().fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let pairs = Spread::of_sums((heads.len() * heads.len().saturating_sub(1)) as f64, sum, squares);
+        let tops = self.people.values().filter_map(|sampled| sampled.top).map(|top| top.score).collect();
+        Ok(pairs.map(|pairs| Enrolled { tops, pairs, people: heads.len() }))
+    }
+
+    /// The met strangers' part.
+    pub(super) fn met(&self) -> Vec<f32> {
+        self.met.iter().flatten().map(|top| top.score).collect()
+    }
+}
+
+/// Compares a stranger with the changed people, `but` one. Whether the person it was most like is so no more: then all must be
+/// searched.
+fn compare(top: &mut Option<Top>, vector: &[f32], but: Option<PersonId>, heads: &[(PersonId, Option<Head>)]) -> bool {
+    let mut lost = false;
+    for (id, head) in heads.iter().filter(|(id, _)| Some(*id) != but) {
+        let new = head.as_ref().map(|head| Top { person: *id, score: head.score(vector) });
+        match (top.as_mut(), new) {
+            (Some(old), _) if old.person == *id => match new {
+                Some(new) if new.score >= old.score => *old = new,
+                _ => lost = true,
+            },
+            (Some(old), Some(new)) if better(new, *old) => *old = new,
+            (None, Some(new)) => *top = Some(new),
+            _ => {}
+        }
+    }
+    lost
+}
+
+fn better(a: Top, b: Top) -> bool {
+    a.score > b.score || (a.score == b.score && a.person < b.person)
+}
+
+/// The people whom each vector is most like, but one, among all in `store`.
+fn search(store: &dyn Store, probes: &[(&[f32], Option<PersonId>)]) -> Result<Vec<Option<Top>>> {
+    let mut heads: HashMap<PersonId, Option<Head>> = HashMap::new();
+    let mut tops = Vec::with_capacity(probes.len());
+    let vectors: Vec<&[f32]> = probes.iter().map(|(vector, _)| *vector).collect();
+    for ((vector, but), people) in probes.iter().zip(nearest_people(store, &vectors, &|i| probes[i].1)?) {
+        let mut top: Option<Top> = None;
+        for id in people {
+            let head = match heads.entry(id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(head(store, id)?),
+            };
+            let Some(head) = head.as_ref().filter(|_| Some(id) != *but) else { continue };
+            let new = Top { person: id, score: head.score(vector) };
+            if top.is_none_or(|old| better(new, old)) {
+                top = Some(new);
+            }
+        }
+        tops.push(top);
+    }
+    Ok(tops)
+}
+
+/// The people of the templates nearest to each vector, nearest first, but for one; enough of them that the best by score is
+/// among them.
+pub(super) fn nearest_people(
+    store: &dyn Store,
+    vectors: &[&[f32]],
+    but: &dyn Fn(usize) -> Option<PersonId>,
+) -> Result<Vec<Vec<PersonId>>> {
+    let mut found = vec![Vec::new(); vectors.len()];
+    let mut open: Vec<usize> = (0..vectors.len()).collect();
+    let mut k = TEMPLATES_SEARCHED;
+    while !open.is_empty() {
+        let probes: Vec<&[f32]> = open.iter().map(|&i| vectors[i]).collect();
+        let hits = store.nearest(&probes, k)?;
+        let mut still = Vec::new();
+        for (&i, hits) in open.iter().zip(&hits) {
+            let mut people: Vec<PersonId> = Vec::new();
+            for hit in hits {
+                if people.len() < PEOPLE_SCORED && Some(hit.person) != but(i) && !people.contains(&hit.person) {
+                    people.push(hit.person);
+                }
+            }
+            // A person with very many templates may have taken all places.
+            if people.len() < 2 && hits.len() == k {
+                still.push(i);
+            }
+            found[i] = people;
+        }
+        (open, k) = (still, k.saturating_mul(8));
+    }
+    Ok(found)
+}
+
+/// The person's templates, if any is enrolled.
+pub(super) fn head(store: &dyn Store, id: PersonId) -> Result<Option<Head>> {
+    let templates = store.templates(id)?.into_iter().filter(|t| t.template.role == Role::Enrolled);
+    Ok(Head::new(templates.map(|t| t.template.vector).collect()))
+}
+
+fn first(store: &dyn Store, id: PersonId) -> Result<Vec<f32>> {
+    let head = head(store, id)?;
+    head.map(|head| head.first().to_vec())
+        .ok_or_else(|| Error::Invalid(format!("{}: person {id} has lost all templates", store.describe())))
+}
+
+/// People with templates at a level.
+fn people(store: &dyn Store, level: u32) -> Result<Vec<PersonId>> {
+    let people = store.people()?.into_iter().filter(|p| p.templates > 0 && sampled(p.id, level));
+    Ok(people.map(|p| p.id).collect())
+}
+
+/// Whether a person is sampled at a level: by a hash of the number (Steele, Lea and Flood's SplitMix64, 2014), so that who
+/// is does not depend on who else is enrolled.
+fn sampled(id: PersonId, level: u32) -> bool {
+    let mut hash = (id as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    hash ^= hash >> 31;
+    hash.trailing_zeros() >= level
+}
