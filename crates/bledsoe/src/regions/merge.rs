@@ -117,7 +117,8 @@ fn check(region: &FaceRegion) -> Result<()> {
         return Err(Error::Invalid(format!("a face region without area: {rect:?}")));
     }
     // Characters that XML 1.0 has no way to write.
-    let unspeakable = |c: char| matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
+    let unspeakable =
+        |c: char| matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
     match name {
         Some(name) if name.trim().is_empty() || name.contains(unspeakable) => {
             Err(Error::Invalid(format!("{name:?} cannot be written as a name in XMP")))
@@ -209,13 +210,7 @@ fn escape(text: &str) -> String {
 }
 
 /// An item of the list of regions.
-fn item(
-    region: &FaceRegion,
-    frame: Frame,
-    stored: &Stored,
-    undeclared: &[(&str, &str)],
-    ours: bool,
-) -> Result<String> {
+fn item(region: &FaceRegion, frame: Frame, stored: &Stored, undeclared: &[(&str, &str)], ours: bool) -> Result<String> {
     let Area { x, y, w, h } = Area::of_rect(region.rect, frame, stored);
     if !((0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) && w <= 2.0 && h <= 2.0) {
         return Err(Error::Invalid(format!("a face region outside the photo: {:?}", region.rect)));
@@ -245,7 +240,8 @@ fn description(
     new: &[FaceRegion],
 ) -> Result<String> {
     let items = others.iter().map(|region| (region, false)).chain(new.iter().map(|region| (region, true)));
-    let items = items.map(|(region, ours)| item(region, Frame::Stored, stored, &[], ours)).collect::<Result<String>>()?;
+    let items =
+        items.map(|(region, ours)| item(region, Frame::Stored, stored, &[], ours)).collect::<Result<String>>()?;
     Ok(format!(
         "\n <rdf:Description rdf:about=\"{}\"{}>\
          \n  <mwg-rs:Regions rdf:parseType=\"Resource\">\

@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn what_others_wrote_stays_byte_for_byte() {
-        let focus = "<!-- keep --><r:li r:parseType='Resource'><m:Type>Focus</m:Type><m:Area a:x='.5' a:y='.5'/></r:li>";
+        let focus =
+            "<!-- keep --><r:li r:parseType='Resource'><m:Type>Focus</m:Type><m:Area a:x='.5' a:y='.5'/></r:li>";
         let before = sidecar_of("other", (400, 400), &(item_of("Ada &amp; Co", 0.25, 0.25) + focus));
         let upright = stored(400, 400, 1);
         let over_ada = face("Grace", 79.5, 74.5);

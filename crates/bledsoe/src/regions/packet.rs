@@ -202,7 +202,10 @@ fn area(item: Node<'_, '_>, file: &Path) -> Result<Option<Area>> {
         return Ok(None);
     };
     if text(area, (AREA, "unit")).is_some_and(|unit| unit.trim() != "normalized") {
-        return Err(Error::format(file, "a region that is not measured in shares of the picture (unit \"normalized\")"));
+        return Err(Error::format(
+            file,
+            "a region that is not measured in shares of the picture (unit \"normalized\")",
+        ));
     }
     // A face may reach out of the picture, but its middle is in it.
     let inside = |middle: f64, length: f64| (0.0..=1.0).contains(&middle) && length > 0.0 && length <= 2.0;
