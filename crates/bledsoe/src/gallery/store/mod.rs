@@ -9,9 +9,15 @@
 //!
 //! What happens inside [`Store::atomically`] happens wholly or not at all, whenever the program or the machine stops.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 
 use crate::{Result, geometry::Rect, quality::Pose};
 
