@@ -89,6 +89,7 @@ pub mod model;
 pub mod photo;
 pub mod pipeline;
 pub mod quality;
+pub mod regions;
 pub mod report;
 pub mod search;
 

@@ -36,6 +36,16 @@ impl Limits {
         Ok(())
     }
 
+    pub(super) fn check_bytes(&self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Err(Error::photo("the file is empty"));
+        }
+        if bytes.len() as u64 > self.max_bytes {
+            return Err(Error::photo(format!("{} bytes, more than the limit of {}", bytes.len(), self.max_bytes)));
+        }
+        Ok(())
+    }
+
     /// Bytes that a decoder may take: 16-bit RGBA, and as much again for its own buffers.
     pub(super) fn memory(&self) -> u64 {
         self.max_pixels.saturating_mul(16)
@@ -116,7 +126,7 @@ impl Header {
 }
 
 /// Runs `work` so that a decoder that panics on hostile bytes costs only this photo.
-fn guarded<T>(work: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<T> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<T> {
     std::panic::catch_unwind(work).unwrap_or_else(|cause| {
         let text = cause.downcast_ref::<&str>().copied().map(str::to_owned);
         let text = text.or_else(|| cause.downcast_ref::<String>().cloned()).unwrap_or_default();
@@ -124,17 +134,12 @@ fn guarded<T>(work: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<T> {
     })
 }
 
-fn reader(bytes: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>> {
+pub(super) fn reader(bytes: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>> {
     ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| Error::photo(e.to_string()))
 }
 
 fn decode(bytes: &[u8], limits: &Limits, reduction: Reduction) -> Result<Reduced> {
-    if bytes.is_empty() {
-        return Err(Error::photo("the file is empty"));
-    }
-    if bytes.len() as u64 > limits.max_bytes {
-        return Err(Error::photo(format!("{} bytes, more than the limit of {}", bytes.len(), limits.max_bytes)));
-    }
+    limits.check_bytes(bytes)?;
     let reader = reader(bytes)?;
     let format = reader
         .format()
@@ -164,7 +169,7 @@ fn over_grey(image: &DynamicImage) -> RgbImage {
     })
 }
 
-fn explain(error: ImageError) -> Error {
+pub(super) fn explain(error: ImageError) -> Error {
     Error::photo(match error {
         ImageError::Limits(e) => format!("needs more memory than the limits allow ({e})"),
         ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => "truncated".to_owned(),

@@ -4,12 +4,14 @@ mod colour;
 mod decode;
 mod encode;
 mod jpeg;
+mod metadata;
 mod planes;
 mod reduced;
 
 pub(crate) use colour::luma;
 pub(crate) use decode::Header;
 pub use decode::Limits;
+pub use metadata::{Metadata, Stored, Turn};
 pub use reduced::{Reduced, Reduction};
 
 use crate::{Error, Result};

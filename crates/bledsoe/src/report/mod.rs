@@ -3,6 +3,7 @@
 //! In: photos, faces, decisions, figures. Out: a page with everything inside it, pictures and plots included; it runs no
 //! script and loads nothing.
 //!
+//! - [`annotate`]: boxes and names on copies of photos, outside of any page;
 //! - [`identification`]: who was enrolled, and who was recognised;
 //! - [`benchmark`]: the figures of a protocol, with plots and the worst errors;
 //! - [`doctor`]: what is wrong with a folder of photos.
@@ -27,6 +28,7 @@
 //! # }
 //! ```
 
+pub mod annotate;
 pub mod benchmark;
 pub mod doctor;
 pub mod identification;

@@ -12,5 +12,6 @@ mod landmarks;
 mod metrics;
 mod mmod;
 mod networks;
+mod regions;
 mod resnet;
 mod svm;

@@ -29,14 +29,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, reduction: Reduction) -> Res
     limits.check(size.0, size.1)?;
     let reduction = if frame.has_frequencies() { reduction } else { Reduction::None };
 
-    let bounds = DecodeLimits {
-        max_pixels: limits.max_pixels,
-        max_scans: MAX_SCANS,
-        max_memory: Some(limits.memory()),
-        ..DecodeLimits::default()
-    };
-    let mut decoder = Decoder::new_with_limits(bytes, bounds).map_err(explain)?;
-    let orientation = decoder.exif_data().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
+    let mut decoder = Decoder::new_with_limits(bytes, bounds(limits)).map_err(explain)?;
+    let orientation = orientation(&decoder);
     decoder.set_output_format(if cmyk { PixelFormat::Cmyk } else { PixelFormat::Rgb });
     decoder.set_scale(ScalingFactor::try_new(1, reduction.factor()).map_err(explain)?);
     let image = decoder.decode_image().map_err(explain)?;
@@ -50,13 +44,28 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, reduction: Reduction) -> Res
     Reduced::new(photo, reduction, size, orientation)
 }
 
+/// What keeps a hostile file from taking the machine.
+pub(super) fn bounds(limits: &Limits) -> DecodeLimits {
+    DecodeLimits {
+        max_pixels: limits.max_pixels,
+        max_scans: MAX_SCANS,
+        max_memory: Some(limits.memory()),
+        ..DecodeLimits::default()
+    }
+}
+
+/// The orientation of the EXIF block; upright where there is none.
+pub(super) fn orientation(decoder: &Decoder<'_>) -> Orientation {
+    decoder.exif_data().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
+}
+
 /// Adobe stores how much of the paper each ink leaves bare, 0 to 255; what light is left is the product.
 fn inks_to_rgb(cmyk: &[u8]) -> Vec<u8> {
     let bare = cmyk.as_chunks::<4>().0.iter();
     bare.flat_map(|&[c, m, y, k]| [c, m, y].map(|ink| ((u16::from(ink) * u16::from(k) + 127) / 255) as u8)).collect()
 }
 
-fn explain(error: JpegError) -> Error {
+pub(super) fn explain(error: JpegError) -> Error {
     Error::photo(match error {
         JpegError::UnexpectedEof => "truncated".to_owned(),
         JpegError::LimitExceeded { .. } | JpegError::AllocationFailed { .. } => {
