@@ -1,42 +1,15 @@
-//! `bledsoe verify`
+//! Two photos compared.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::{Result, bail};
 use bledsoe::pipeline::{Encoded, Source};
 use serde_json::json;
 
-use crate::{
-    arguments::{EmbedderArgs, EngineArgs, FinderArgs, scan},
-    console,
-};
+use super::Args;
+use crate::{arguments::scan, console};
 
-/// Tell whether two photos show the same person (1:1 verification).
-#[derive(clap::Args)]
-#[command(after_help = "Example:\n  bledsoe verify passport.jpg selfie.jpg")]
-pub struct Args {
-    /// First photo
-    a: PathBuf,
-    /// Second photo
-    b: PathBuf,
-    #[command(flatten)]
-    embedder: EmbedderArgs,
-    /// Least cosine similarity of the same person (the embedder's measured threshold if absent)
-    #[arg(long, value_name = "SIMILARITY", allow_negative_numbers = true)]
-    threshold: Option<f32>,
-    /// Print the result as JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    finder: FinderArgs,
-    #[command(flatten)]
-    engine: EngineArgs,
-}
-
-pub fn run(args: Args) -> Result<ExitCode> {
-    if args.finder.takes_all() {
-        bail!("verify compares one face of each photo: use --select center or largest");
-    }
+pub fn run(args: &Args, a: &Path, b: &Path) -> Result<ExitCode> {
     let loader = args.engine.loader_for(2)?;
     loader.preload(Some(args.finder.detector()), args.embedder.name(&args.finder));
     let embedder = loader.embedder(args.embedder.name(&args.finder))?;
@@ -47,7 +20,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     // Both at once: one detector, one batch.
     let mut items = Vec::new();
-    for photo in [&args.a, &args.b] {
+    for photo in [a, b] {
         match scan(photo)?.items.as_slice() {
             [item] => items.push(item.clone()),
             _ => bail!("{}: expected one photo", photo.display()),
@@ -55,15 +28,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let finder = args.finder.finder(&loader, embedder.templates().iter().map(|t| (t.clone(), t.size())).collect())?;
     let mut faces = Vec::new();
-    for (processed, photo) in finder.process(Encoded::read_all(&items))?.into_iter().zip([&args.a, &args.b]) {
+    for (processed, photo) in finder.process(Encoded::read_all(&items))?.into_iter().zip([a, b]) {
         match processed.faces {
             Ok(found) => faces.extend(found.into_iter().map(|face| face.chips)),
             Err(skipped) => bail!("{}: {}", photo.display(), skipped.reason),
         }
     }
     let vectors = embedder.embed(&faces)?;
-    let [a, b] = vectors.as_slice() else { bail!("expected two embeddings, got {}", vectors.len()) };
-    let similarity = a.similarity(b)?;
+    let [first, second] = vectors.as_slice() else { bail!("expected two embeddings, got {}", vectors.len()) };
+    let similarity = first.similarity(second)?;
     let distance = (2.0 - 2.0 * similarity).max(0.0).sqrt();
     let same = similarity >= threshold;
     if args.json {

@@ -1,0 +1,35 @@
+//! `bledsoe rename`
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::{console, gallery::KeyArgs};
+
+/// Give a person enrolled another name.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  bledsoe rename staff.gallery \"Ada Byron\" \"Ada Lovelace\"")]
+pub struct Args {
+    /// The gallery
+    gallery: PathBuf,
+    /// The person
+    name: String,
+    /// The new name
+    new: String,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    args.key.open(&args.gallery)?.rename(&args.name, &args.new)?;
+    if args.json {
+        console::print_json(&json!({ "gallery": args.gallery, "from": args.name, "to": args.new }))?;
+    } else {
+        say!("{} is now called {}", args.name, args.new);
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,64 @@
+//! A photo compared with a person enrolled.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, bail};
+use bledsoe::gallery::{Limit, PRIOR, Probe, Rule};
+use serde_json::json;
+
+use super::Args;
+use crate::{
+    console,
+    portraits::{Found, Inputs, Stages},
+};
+
+pub fn run(args: &Args, path: &Path, name: &str, photo: &Path) -> Result<ExitCode> {
+    let mut gallery = args.key.open(path)?;
+    let embedder = gallery.store().model().id.clone();
+    if let Some(asked) = args.embedder.asked(&args.finder).filter(|asked| *asked != embedder) {
+        bail!("{}: its embeddings are of {embedder}, not of {asked}: leave --embedder out", path.display());
+    }
+    let inputs = Inputs::open(&[PathBuf::from(photo)], &embedder)?;
+    let loader = args.engine.loader_for(inputs.photos())?;
+    let stages = Stages::open(&inputs, &args.finder, &loader, &embedder)?;
+    let mut faces: Vec<Found> = Vec::new();
+    let skipped = console::with_progress(inputs.len(), console::NOT_KEPT, |monitor| {
+        inputs.work_through(stages.as_ref(), &embedder, monitor, |found| {
+            faces.extend(found);
+            Ok(())
+        })
+    })?;
+    if let Some(skipped) = skipped.first() {
+        bail!("{}: {}", photo.display(), skipped.reason);
+    }
+    let [face] = faces.as_slice() else { bail!("{}: expected one face, found {}", photo.display(), faces.len()) };
+    let limit = args.threshold.map_or(Limit::FalsePositiveRate(args.far), Limit::Score);
+    let probe = Probe { embedding: face.embedding.clone(), faults: face.faults() };
+    let rule = Rule { limit, prior: PRIOR };
+    let said = gallery.verify(name, &probe, &rule).with_context(|| photo.display().to_string())?;
+    if args.json {
+        console::print_json(&json!({
+            "same": said.same, "name": name, "verification": said, "rule": rule, "gallery": path, "embedder": embedder,
+            "engine": loader.engine(),
+        }))?;
+    } else {
+        let percent = |p: f64| format!("{:.1} %", 100.0 * p);
+        let sure = match (said.probability, said.interval) {
+            (Some(p), Some([low, high])) => format!("; probability {} ({} to {})", percent(p), percent(low), percent(high)),
+            _ => String::new(),
+        };
+        say!(
+            "{} {name}: score {:.3} {} threshold {:.3}{sure}\nembedder {embedder}; engine {}",
+            if said.same { "this is" } else { "this is not" },
+            said.score,
+            if said.score >= said.threshold { "≥" } else { "<" },
+            said.threshold,
+            loader.engine()
+        );
+        said.faults.iter().for_each(|fault| eprintln!("note: the face is {fault}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
