@@ -125,10 +125,12 @@ pub trait Store: Send {
     fn model(&self) -> &Model;
 
     /// Does `work` wholly or not at all: an error from it, or a crash at any moment, leaves the store as it was. Once this
-    /// returns, the changes survive a crash. Within `work`, the store shows the changes made so far. Calls do not nest.
+    /// returns, the changes survive a crash. Within `work`, the store shows the changes made so far, and a call that is
+    /// refused leaves what was done before. Calls do not nest.
     ///
     /// # Errors
-    /// What `work` returns; [`Error::Io`](crate::Error::Io) when nothing more can be written.
+    /// What `work` returns; [`Error::Io`](crate::Error::Io) when nothing more can be written;
+    /// [`Error::Invalid`](crate::Error::Invalid) when called within `work`.
     fn atomically(&mut self, work: &mut dyn FnMut(&mut dyn Store) -> Result<()>) -> Result<()>;
 
     /// Everybody, by number.
@@ -175,13 +177,13 @@ pub trait Store: Send {
     /// [`Error::Invalid`](crate::Error::Invalid) for one that is not of unit length or when there is no such person.
     fn add(&mut self, id: PersonId, templates: &[NewTemplate]) -> Result<Vec<TemplateId>>;
 
-    /// Hands all templates of `from` to `into`; `from` stays, without any.
+    /// Hands all templates of `from` to `into`; `from` stays, without any, unless the two are one.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) when there is no such person.
     fn hand_over(&mut self, from: PersonId, into: PersonId) -> Result<()>;
 
-    /// A person's templates of all roles, by number.
+    /// A person's templates of all roles, by number; none where there is no such person.
     ///
     /// # Errors
     /// See [`Store::people`].

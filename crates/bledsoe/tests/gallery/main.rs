@@ -1,0 +1,7 @@
+//! Galleries: what every store must do, and each store's own promises.
+
+// Clippy knows test functions, not those that they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[allow(dead_code)]
+mod suite;
