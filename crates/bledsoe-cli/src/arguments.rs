@@ -89,15 +89,20 @@ pub struct FinderArgs {
     /// Landmarks: auto, detector (its own five points), landmarks5, landmarks68, or a dlib .dat file
     #[arg(long, default_value = "auto", value_name = "NAME")]
     landmarks: String,
-    /// Which faces of a photo to take: center, largest or all
-    #[arg(long, default_value = "center", value_name = "WHICH")]
-    select: Select,
+    /// Which faces of a photo to take: center, largest or all (center if absent; to look up in a gallery, all)
+    #[arg(long, value_name = "WHICH")]
+    select: Option<Select>,
 }
 
 impl FinderArgs {
     /// Whether every face is asked for.
     pub fn takes_all(&self) -> bool {
-        self.select == Select::All
+        self.select == Some(Select::All)
+    }
+
+    /// The same, with all faces taken if nothing else was asked for.
+    pub fn or_all(&self) -> Self {
+        Self { select: self.select.or(Some(Select::All)), ..self.clone() }
     }
 
     /// The detector's name.
@@ -116,7 +121,7 @@ impl FinderArgs {
         let detector = loader.detector(name, &options)?;
         let landmarker = loader.landmarker(&self.landmarks, name, &templates)?;
         let models = loader.models();
-        Ok(Finder { detector, landmarker, select: self.select, limits: Limits::default(), templates, models })
+        Ok(Finder { detector, landmarker, select: self.select.unwrap_or(Select::Center), limits: Limits::default(), templates, models })
     }
 
     /// Loads the networks that [`FinderArgs::source`] and the embedder will ask for, all at once.
@@ -176,5 +181,10 @@ pub fn scan(input: &Path) -> Result<Scan> {
 
 /// Whether `input` is a table that `embed` wrote, rather than photos.
 pub fn is_table(input: &Path) -> bool {
-    input.is_file() && input.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"))
+    input.is_file() && is_table_name(input)
+}
+
+/// Whether a file is called as a table is.
+pub fn is_table_name(file: &Path) -> bool {
+    file.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"))
 }

@@ -8,9 +8,6 @@ use bledsoe::gallery::{
     store::{FileStore, Key, Model},
 };
 
-/// The environment variable with an encrypted gallery's key, as 64 hexadecimal digits.
-const KEY_VARIABLE: &str = "BLEDSOE_KEY";
-
 /// The key of an encrypted gallery.
 #[derive(clap::Args, Debug, Clone)]
 pub struct KeyArgs {
@@ -25,11 +22,7 @@ impl KeyArgs {
         if let Some(path) = &self.key_file {
             return Ok(Some(Key::read(path)?));
         }
-        match std::env::var(KEY_VARIABLE) {
-            Ok(digits) => Ok(Some(Key::from_hex(&digits)?)),
-            Err(std::env::VarError::NotPresent) => Ok(None),
-            Err(std::env::VarError::NotUnicode(_)) => bail!("{KEY_VARIABLE}: expected 64 hexadecimal digits"),
-        }
+        Ok(Key::from_env()?)
     }
 
     /// Opens a gallery that is there.

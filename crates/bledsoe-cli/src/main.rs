@@ -5,6 +5,8 @@ mod console;
 
 mod arguments;
 mod command;
+mod gallery;
+mod portraits;
 
 use std::process::ExitCode;
 

@@ -1,12 +1,12 @@
 //! `bledsoe demo`
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::{Context, Result, bail};
 use bledsoe::{
     dataset::Item,
     detect::Select,
-    gallery::{Decision, Gallery},
+    gallery::{Decision, Face, Gallery, Probe as Looked, Rule, store::{FileStore, Model}},
     hash,
     photo::{Limits, Photo},
     pipeline::{DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, Encoded, Finder, FoundFace, Source},
@@ -104,9 +104,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let loader = args.engine.loader()?;
     let embedder = loader.embedder(DEFAULT_EMBEDDER)?;
-    let threshold = loader
-        .threshold(DEFAULT_EMBEDDER)?
-        .with_context(|| format!("{DEFAULT_EMBEDDER}: the registry has no threshold"))?;
     let templates: Vec<_> = embedder.templates().iter().map(|t| (t.clone(), t.size())).collect();
     let finder = Finder {
         detector: loader.detector(DEFAULT_DETECTOR, &DetectorOptions::default())?,
@@ -120,11 +117,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let chips: Vec<_> = faces.iter_mut().map(|face| std::mem::take(&mut face.chips)).collect();
     let embeddings = embedder.embed(&chips)?;
 
-    let mut gallery = Gallery::new(threshold.similarity)?;
+    let model = Model { id: embedder.id().into(), dim: embedder.dim() };
+    let mut gallery = Gallery::new(Box::new(FileStore::in_memory(&model)?))?;
+    let rule = Rule::default();
     let mut enrolled: Vec<Enrolled> = Vec::new();
     for ((example, embedding), chips) in EXAMPLES.iter().zip(&embeddings).zip(&chips) {
         if example.role == Role::Enrol {
-            gallery.enrol(example.person, embedding.clone())?;
+            gallery.enroll(example.person, &BTreeMap::new(), &[Face::of(embedding.clone())])?;
             let chips = chips.iter().take(1).map(|chip| chip.to_photo()).collect::<bledsoe::Result<_>>()?;
             enrolled.push(Enrolled { name: example.person.into(), chips });
         }
@@ -134,7 +133,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         if example.role == Role::Enrol {
             continue;
         }
-        let decision = gallery.identify(embedding)?;
+        let probe = Looked { embedding: embedding.clone(), faults: Vec::new() };
+        let decision = gallery.identify(&[probe], &rule)?.pop().context("the gallery gave no decision")?;
         probes.push(Probe {
             caption: example.path.into(),
             photo: Photo::decode(example.bytes, &Limits::default())?,
@@ -152,10 +152,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
 
     let right = outcomes.iter().filter(|outcome| outcome.right).count();
-    let origin = format!("false accept rate {} on {}", threshold.far, threshold.measured_on);
     let settings = json!({
         "embedder": embedder.id(), "engine": loader.engine(), "finder": finder.settings(),
-        "threshold": threshold.similarity, "threshold_origin": origin,
+        "rule": rule, "calibration": gallery.calibration()?,
     });
     let seconds = start.elapsed().as_secs_f64();
     let summary = format!(
@@ -166,7 +165,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     );
     let path = args.out.join("report.html");
     let notes = format!(
-        "The threshold is the one of {} at a {origin}. Photos: works of the United States federal government, in the \
+        "The threshold is the score in this gallery, with {}, that one stranger of a hundred is expected to reach. Photos: works of the United States federal government, in the \
          public domain. Nobody shown has approved this software.",
         embedder.id()
     );
@@ -181,7 +180,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             "settings": settings,
         }))?;
     } else {
-        print_table(&outcomes, threshold.similarity);
+        print_table(&outcomes);
         say!("\n{summary}\nReport: {}", path.display());
     }
     Ok(ExitCode::from(u8::from(right < outcomes.len())))
@@ -199,15 +198,21 @@ fn faces(finder: &Finder) -> Result<Vec<FoundFace>> {
         .collect()
 }
 
-fn print_table(outcomes: &[Outcome], threshold: f32) {
+fn print_table(outcomes: &[Outcome]) {
     let enrolled = EXAMPLES.iter().filter(|e| e.role == Role::Enrol).map(|e| e.person).collect::<Vec<_>>().join(", ");
-    say!("Enrolled, one photo each: {enrolled}\nA face is named when its similarity is at least {threshold:.3}.\n");
-    say!("{:<34} {:<15} {:>10}  {:<15}", "new photo", "nearest", "similarity", "decision");
+    let threshold = outcomes.first().map_or(1.0, |outcome| outcome.decision.threshold);
+    say!(
+        "Enrolled, one photo each: {enrolled}\nA face is named when its score is at least {threshold:.3}: one stranger of a hundred \
+         is expected to reach that.\n"
+    );
+    say!("{:<34} {:<15} {:>6} {:>12}  {:<15}", "new photo", "nearest", "score", "probability", "decision");
     for outcome in outcomes {
-        let (nearest, similarity) = outcome.decision.candidates.first().map_or(("", 0.0), |(n, s)| (n.as_str(), *s));
+        let best = outcome.decision.candidates.first();
+        let (nearest, score) = best.map_or(("", 0.0), |best| (best.name.as_str(), best.score));
+        let probability = 100.0 * best.and_then(|best| best.probability).unwrap_or(f64::NAN);
         let said = outcome.decision.name.as_deref().unwrap_or("stranger");
         let mark = if outcome.right { "right" } else { "WRONG" };
-        say!("{:<34} {nearest:<15} {similarity:>10.3}  {said:<15} {mark}", outcome.photo);
+        say!("{:<34} {nearest:<15} {score:>6.3} {probability:>10.1} %  {said:<15} {mark}", outcome.photo);
     }
 }
 

@@ -3,13 +3,24 @@
 mod align;
 mod bench;
 mod benchmark;
+mod calibrate;
 mod demo;
 mod doctor;
 mod embed;
 mod engine;
+mod enroll;
 mod evaluate;
+mod export;
+mod forget;
+mod gallery;
 mod identify;
+mod import;
+mod list;
+mod merge;
 mod models;
+mod reject;
+mod rename;
+mod stats;
 mod train;
 mod verify;
 
@@ -28,8 +39,19 @@ pub enum Command {
     Benchmark(benchmark::Args),
     Bench(bench::Args),
     Doctor(doctor::Args),
+    Enroll(enroll::Args),
     Identify(identify::Args),
     Verify(verify::Args),
+    Reject(reject::Args),
+    Forget(forget::Args),
+    Rename(rename::Args),
+    Merge(merge::Args),
+    List(list::Args),
+    Stats(stats::Args),
+    Calibrate(calibrate::Args),
+    Export(export::Args),
+    Import(import::Args),
+    Gallery(gallery::Args),
     Models(models::Args),
     Engine(engine::Args),
 }
@@ -46,8 +68,19 @@ impl Command {
             Self::Benchmark(args) => benchmark::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Doctor(args) => doctor::run(args),
+            Self::Enroll(args) => enroll::run(args),
             Self::Identify(args) => identify::run(args),
             Self::Verify(args) => verify::run(args),
+            Self::Reject(args) => reject::run(args),
+            Self::Forget(args) => forget::run(args),
+            Self::Rename(args) => rename::run(args),
+            Self::Merge(args) => merge::run(args),
+            Self::List(args) => list::run(args),
+            Self::Stats(args) => stats::run(args),
+            Self::Calibrate(args) => calibrate::run(args),
+            Self::Export(args) => export::run(args),
+            Self::Import(args) => import::run(args),
+            Self::Gallery(args) => gallery::run(args),
             Self::Models(args) => models::run(args),
             Self::Engine(args) => engine::run(args),
         }

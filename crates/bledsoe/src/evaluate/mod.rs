@@ -23,6 +23,7 @@ mod curve;
 pub mod detection;
 pub mod landmarks;
 mod photos;
+pub mod reliability;
 pub mod search;
 pub mod separation;
 pub mod verification;

@@ -71,6 +71,19 @@ impl Gallery {
         self.calibration()
     }
 
+    /// Finds out anew whom all strangers are most like, and keeps those shown before.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn fit_anew(&mut self) -> Result<CalibrationSummary> {
+        let strangers = self.strangers()?;
+        self.store.atomically(&mut |store| {
+            Tops::of(store, &strangers)?.save(store)?;
+            count_revision(store)
+        })?;
+        self.calibration()
+    }
+
     /// What decisions rest on.
     ///
     /// # Errors

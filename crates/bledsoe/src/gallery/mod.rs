@@ -40,6 +40,7 @@ mod identify;
 mod score;
 pub mod store;
 mod tops;
+mod transfer;
 
 use std::sync::{Arc, Mutex};
 
@@ -54,6 +55,7 @@ pub use self::{
     calibration::PRIOR,
     decision::{Candidate, Decision, Doubt, Limit, Probe, Resemblance, Rule, Verification},
     enrolment::{Enrolment, Receipt},
+    transfer::{Exported, ExportedPerson, ExportedTemplate},
 };
 use crate::{Error, Result, embed::Embedding};
 
@@ -106,6 +108,14 @@ impl Gallery {
     /// When the store cannot be read, or what it holds is damaged: so for all that follow.
     pub fn size(&self) -> Result<Size> {
         self.store.size()
+    }
+
+    /// Makes ready what the first search else does: see [`Store::build_index`].
+    ///
+    /// # Errors
+    /// What `progress` returns; when it cannot be written.
+    pub fn build_index(&mut self, progress: &mut dyn FnMut(usize, usize) -> Result<()>) -> Result<()> {
+        self.store.build_index(progress)
     }
 
     /// Reads everything, and says, one sentence each, what is wrong; nothing if all is sound.

@@ -120,6 +120,11 @@ impl Exact {
         self.live.len()
     }
 
+    /// Whether there is a vector in `row`.
+    pub(crate) fn holds(&self, row: usize) -> bool {
+        self.live.get(row).is_some_and(|live| *live)
+    }
+
     /// The vector of `row` as far as its storage remembers it, if there is one.
     pub fn vector(&self, row: usize) -> Option<Vec<f32>> {
         let live = *self.live.get(row)?;
@@ -180,6 +185,17 @@ impl Exact {
             scans.reduce_with(merged).unwrap_or_else(|| vec![Top::new(k); probes.len()])
         };
         tops.into_par_iter().zip(vectors).map(|(top, vector)| self.score(vector, top.into_sorted(), k)).collect()
+    }
+}
+
+impl Exact {
+    /// As [`Index::add`], but gives no row twice: later vectors have higher rows.
+    pub(crate) fn append(&mut self, vectors: &[&[f32]]) -> Result<Range<usize>> {
+        let free = std::mem::take(&mut self.free);
+        let added = self.add(vectors);
+        self.free = free;
+        let rows = self.rows();
+        added.map(|added| rows - added.len()..rows)
     }
 }
 

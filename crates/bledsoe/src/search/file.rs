@@ -11,14 +11,19 @@
 //! taken                rows x u8
 //! targets              rows x (degree + degree / 2) x u32
 //! ```
+//!
+//! [`Layout`] tells where the bytes of one row are, so that a row can be wiped without reading the others: links of other
+//! rows to one without a vector are left out when the index is read.
 
 use std::{
     fs::{self, File},
-    io::{BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, BufWriter, Read, Take, Write},
+    ops::Range,
     path::Path,
 };
 
 use half::f16;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Exact, Graph, GraphOptions, Index, Storage,
@@ -29,8 +34,12 @@ use crate::{Error, Result};
 
 const MAGIC: &[u8; 16] = b"bledsoe search 1";
 const STORAGES: [Storage; 5] = [Storage::F32, Storage::F16, Storage::Int8, Storage::Int8F16, Storage::Int8F32];
-/// Numbers converted at a time. A file that promises more than it holds costs no more memory than this.
+/// Numbers converted at a time.
 const CHUNK: usize = 1 << 18;
+/// Bytes before the first row.
+const HEAD: u64 = 34;
+/// Bytes between the vectors and the starts.
+const GRAPH_HEAD: u64 = 32;
 
 impl Exact {
     /// Writes the index to `path`, whole or not at all, over any file there.
@@ -59,16 +68,7 @@ impl Graph {
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, path: &Path) -> Result<()> {
-        save(path, |out| {
-            write_exact(out, &self.exact, true)?;
-            let options = self.options;
-            for count in [options.degree, options.build_beam, options.beam, self.starts.len()] {
-                out.write_all(&(count as u64).to_le_bytes())?;
-            }
-            write_numbers(out, &self.starts, |x| x.to_le_bytes())?;
-            out.write_all(&self.links.taken)?;
-            write_numbers(out, &self.links.targets, |x| x.to_le_bytes())
-        })
+        save(path, |out| self.write(out))
     }
 
     /// Reads what [`Graph::save`] wrote.
@@ -76,29 +76,91 @@ impl Graph {
     /// # Errors
     /// [`Error::Io`], and [`Error::Format`] for any other file.
     pub fn open(path: &Path) -> Result<Self> {
-        open(path, |input| {
-            let (exact, graph) = read_exact(input)?;
-            if !graph {
-                return Err("an index without links".into());
-            }
-            read_graph(input, exact)
-        })
+        open(path, read_graph)
+    }
+
+    /// Writes what [`Graph::save`] writes.
+    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        write_exact(out, &self.exact, true)?;
+        let options = self.options;
+        for count in [options.degree, options.build_beam, options.beam, self.starts.len()] {
+            out.write_all(&(count as u64).to_le_bytes())?;
+        }
+        write_numbers(out, &self.starts, |x| x.to_le_bytes())?;
+        out.write_all(&self.links.taken)?;
+        write_numbers(out, &self.links.targets, |x| x.to_le_bytes())
+    }
+
+    /// Reads `length` bytes that [`Graph::write`] wrote. Errors name `path`. Memory is bounded by `length`.
+    pub(crate) fn read(input: impl Read, length: u64, path: &Path) -> Result<Self> {
+        read(input, length, path, read_graph)
+    }
+
+    /// Where [`Graph::write`] puts each row.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout {
+            storage: STORAGES.iter().position(|&storage| storage == self.exact.storage()).unwrap_or_default(),
+            dim: self.exact.dim() as u64,
+            rows: self.exact.rows() as u64,
+            starts: self.starts.len() as u64,
+            slots: self.links.slots as u64,
+        }
+    }
+}
+
+/// Where the bytes of each row of a [`Graph`] are in its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Layout {
+    /// The place of its storage in [`STORAGES`].
+    storage: usize,
+    dim: u64,
+    rows: u64,
+    starts: u64,
+    slots: u64,
+}
+
+impl Layout {
+    /// Everything that the file holds of `row`: zeros over these bytes take it out. `None` when there is no such row, or
+    /// no such layout.
+    pub(crate) fn of_row(&self, row: u64) -> Option<Vec<Range<u64>>> {
+        if row >= self.rows {
+            return None;
+        }
+        let [f32s, f16s, int8s] = [4, 2, 1].map(|bytes| self.dim.checked_mul(bytes));
+        let (scale, flag) = (Some(4), Some(1));
+        // Bytes of a row in each column; one column lies after the other.
+        let vectors = match STORAGES.get(self.storage)? {
+            Storage::F32 => vec![f32s],
+            Storage::F16 => vec![f16s],
+            Storage::Int8 => vec![int8s, scale],
+            Storage::Int8F16 => vec![int8s, scale, f16s],
+            Storage::Int8F32 => vec![int8s, scale, f32s],
+        };
+        let between = GRAPH_HEAD.checked_add(self.starts.checked_mul(4)?)?;
+        let links = [flag, self.slots.checked_mul(4)];
+        let columns = [(HEAD, flag)].into_iter().chain(vectors.into_iter().map(|bytes| (0, bytes)));
+        let columns = columns.chain([(between, links[0]), (0, links[1])]);
+        let mut end = 0u64;
+        columns
+            .map(|(gap, bytes)| {
+                let (start, bytes) = (end.checked_add(gap)?, bytes?);
+                let place = start.checked_add(row.checked_mul(bytes)?)?;
+                end = start.checked_add(self.rows.checked_mul(bytes)?)?;
+                Some(place..place.checked_add(bytes)?)
+            })
+            .collect()
     }
 }
 
 /// Why a file could not be read.
 enum Fault {
-    Io(std::io::Error),
+    Io(io::Error),
     Format(String),
 }
 
-impl From<std::io::Error> for Fault {
-    fn from(e: std::io::Error) -> Self {
-        if e.kind() == std::io::ErrorKind::UnexpectedEof {
-            Self::Format("an index cut short".into())
-        } else {
-            Self::Io(e)
-        }
+impl From<io::Error> for Fault {
+    fn from(e: io::Error) -> Self {
+        if e.kind() == io::ErrorKind::UnexpectedEof { CUT_SHORT.into() } else { Self::Io(e) }
     }
 }
 
@@ -114,7 +176,7 @@ impl From<Error> for Fault {
     }
 }
 
-fn save(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<()> {
+fn save(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
     let unfinished = path.with_added_extension("tmp");
     let written = File::create(&unfinished).and_then(|file| {
         let mut out = BufWriter::with_capacity(1 << 20, file);
@@ -125,20 +187,33 @@ fn save(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result
     written.map_err(|e| Error::io(path, e))
 }
 
-fn open<T>(path: &Path, read: impl FnOnce(&mut BufReader<File>) -> Result<T, Fault>) -> Result<T> {
+fn open<T>(path: &Path, parse: impl FnOnce(&mut Take<BufReader<File>>) -> Result<T, Fault>) -> Result<T> {
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let mut input = BufReader::with_capacity(1 << 20, file);
-    let value = read(&mut input).and_then(|value| match input.read(&mut [0])? {
+    let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
+    read(BufReader::with_capacity(1 << 20, file), length, path, parse)
+}
+
+fn read<R: Read, T>(
+    input: R,
+    length: u64,
+    path: &Path,
+    parse: impl FnOnce(&mut Take<R>) -> Result<T, Fault>,
+) -> Result<T> {
+    let mut input = input.take(length);
+    let value = parse(&mut input).and_then(|value| match input.limit() {
         0 => Ok(value),
         _ => Err("an index with something after its end".into()),
     });
     value.map_err(|fault| match fault {
-        Fault::Io(e) => Error::io(path, e),
+        Fault::Io(e) => match e.downcast::<Error>() {
+            Ok(own) => own,
+            Err(e) => Error::io(path, e),
+        },
         Fault::Format(reason) => Error::format(path, reason),
     })
 }
 
-fn write_exact(out: &mut impl Write, exact: &Exact, graph: bool) -> std::io::Result<()> {
+fn write_exact(out: &mut impl Write, exact: &Exact, graph: bool) -> io::Result<()> {
     out.write_all(MAGIC)?;
     let storage = STORAGES.iter().position(|&storage| storage == exact.storage()).unwrap_or_default();
     out.write_all(&[storage as u8, graph.into()])?;
@@ -164,7 +239,7 @@ fn write_numbers<T: Copy, const N: usize>(
     out: &mut impl Write,
     numbers: &[T],
     bytes: impl Fn(T) -> [u8; N],
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(N * CHUNK.min(numbers.len()));
     for chunk in numbers.chunks(CHUNK) {
         buffer.clear();
@@ -175,7 +250,7 @@ fn write_numbers<T: Copy, const N: usize>(
 }
 
 /// The rows, and whether links follow.
-fn read_exact(input: &mut impl Read) -> Result<(Exact, bool), Fault> {
+fn read_exact(input: &mut Take<impl Read>) -> Result<(Exact, bool), Fault> {
     let mut head = [0; 18];
     input.read_exact(&mut head)?;
     let [magic @ .., storage, graph] = head;
@@ -191,15 +266,15 @@ fn read_exact(input: &mut impl Read) -> Result<(Exact, bool), Fault> {
     }
     let live = live.into_iter().map(|live| live == 1).collect();
 
-    let f32s = |input: &mut _| {
+    let f32s = |input: &mut Take<_>| {
         let v = read_numbers(input, numbers, f32::from_le_bytes)?;
         if v.iter().all(|x| x.is_finite()) { Ok(Numbers::F32(v)) } else { Err(Fault::from(NOT_FINITE)) }
     };
-    let f16s = |input: &mut _| {
+    let f16s = |input: &mut Take<_>| {
         let v = read_numbers(input, numbers, f16::from_le_bytes)?;
         if v.iter().all(|x| x.is_finite()) { Ok(Numbers::F16(v)) } else { Err(Fault::from(NOT_FINITE)) }
     };
-    let int8 = |input: &mut _| {
+    let int8 = |input: &mut Take<_>| {
         let bytes = read_numbers(input, numbers, i8::from_le_bytes)?;
         let scales = read_numbers(input, rows, f32::from_le_bytes)?;
         if scales.iter().all(|x| x.is_finite()) {
@@ -218,25 +293,49 @@ fn read_exact(input: &mut impl Read) -> Result<(Exact, bool), Fault> {
     Ok((Exact::from_parts(dim, storage, scanned, kept, live)?, graph == 1))
 }
 
+const CUT_SHORT: &str = "an index cut short";
 const NOT_FINITE: &str = "a number that is not finite";
 
-fn read_graph(input: &mut impl Read, exact: Exact) -> Result<Graph, Fault> {
+fn read_graph(input: &mut Take<impl Read>) -> Result<Graph, Fault> {
+    let (exact, graph) = read_exact(input)?;
+    if !graph {
+        return Err("an index without links".into());
+    }
     let (degree, build_beam, beam) = (read_count(input)?, read_count(input)?, read_count(input)?);
     let options = GraphOptions { degree, build_beam, beam };
     options.check()?;
     let rows = exact.rows();
-    let holds = |&row: &u32| exact.live.get(row as usize).is_some_and(|live| *live);
     let starts = read_count(input)?;
-    let starts = read_numbers(input, starts, u32::from_le_bytes)?;
-    let taken = read_numbers(input, rows, |[x]: [u8; 1]| x)?;
+    let mut starts = read_numbers(input, starts, u32::from_le_bytes)?;
+    let mut taken = read_numbers(input, rows, |[x]: [u8; 1]| x)?;
     let cells = rows.checked_mul(options.slots()).ok_or("more links than memory could hold")?;
-    let targets = read_numbers(input, cells, u32::from_le_bytes)?;
+    let mut targets = read_numbers(input, cells, u32::from_le_bytes)?;
+    let nowhere = |&row: &u32| row as usize >= rows;
+    if starts.iter().any(nowhere) || taken.iter().any(|&taken| usize::from(taken) > options.slots()) {
+        return Err("a link to nowhere".into());
+    }
+    // Rows may have been wiped from the file since: see `Layout`.
+    let holds = |row: u32| exact.live[row as usize];
+    for (row, (taken, targets)) in taken.iter_mut().zip(targets.chunks_mut(options.slots())).enumerate() {
+        let list = &mut targets[..usize::from(*taken)];
+        if list.iter().any(nowhere) {
+            return Err("a link to nowhere".into());
+        }
+        let mut kept = 0;
+        for i in 0..if exact.live[row] { list.len() } else { 0 } {
+            if holds(list[i]) {
+                list[kept] = list[i];
+                kept += 1;
+            }
+        }
+        *taken = kept as u8;
+    }
+    starts.retain(|&row| holds(row));
+    if starts.is_empty() {
+        starts.extend(exact.live.iter().position(|&live| live).map(|row| row as u32));
+    }
     let links = Links { slots: options.slots(), taken, targets };
-    let sound = starts.iter().all(holds)
-        && (exact.is_empty() || !starts.is_empty())
-        && links.taken.iter().all(|&taken| usize::from(taken) <= links.slots)
-        && (0..rows).all(|row| links.of(row).iter().all(holds));
-    if sound { Ok(Graph { options, exact, links, starts }) } else { Err("a link to nowhere".into()) }
+    Ok(Graph { options, exact, links, starts })
 }
 
 fn read_count(input: &mut impl Read) -> Result<usize, Fault> {
@@ -246,18 +345,20 @@ fn read_count(input: &mut impl Read) -> Result<usize, Fault> {
 }
 
 fn read_numbers<T, const N: usize>(
-    input: &mut impl Read,
+    input: &mut Take<impl Read>,
     count: usize,
     number: impl Fn([u8; N]) -> T,
 ) -> Result<Vec<T>, Fault> {
-    let mut numbers = Vec::new();
+    // Nothing is allocated for what is not there.
+    if (count as u64).checked_mul(N as u64).is_none_or(|bytes| bytes > input.limit()) {
+        return Err(CUT_SHORT.into());
+    }
+    let mut numbers = Vec::with_capacity(count);
     let mut buffer = vec![0; N * CHUNK.min(count)];
-    let mut left = count;
-    while left > 0 {
-        let chunk = &mut buffer[..N * left.min(CHUNK)];
+    while numbers.len() < count {
+        let chunk = &mut buffer[..N * (count - numbers.len()).min(CHUNK)];
         input.read_exact(chunk)?;
         numbers.extend(chunk.as_chunks::<N>().0.iter().map(|&bytes| number(bytes)));
-        left -= chunk.len() / N;
     }
     Ok(numbers)
 }
@@ -300,6 +401,46 @@ mod tests {
         }
         assert!(matches!(Exact::open(&folder.path().join("none")), Err(Error::Io { .. })));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing unfinished is left");
+    }
+
+    #[test]
+    fn a_row_wiped_by_its_layout_is_as_if_removed() {
+        let vectors = faces(5, 700, 1, 12);
+        for storage in STORAGES {
+            let graph = Graph::build(exact(storage), GraphOptions { degree: 6, build_beam: 16, beam: 8 }).unwrap();
+            let mut bytes = Vec::new();
+            graph.write(&mut bytes).unwrap();
+            let layout = graph.layout();
+            let gone = [graph.starts[0] as usize, 0, 77, 699];
+            for row in gone {
+                let extents = layout.of_row(row as u64).unwrap();
+                // Flags of life and of links taken, the links, and the numbers.
+                let kept: u64 = extents.iter().map(|extent| extent.end - extent.start).sum();
+                let numbers = match storage {
+                    Storage::F32 => 4 * 12,
+                    Storage::F16 => 2 * 12,
+                    Storage::Int8 => 12 + 4,
+                    Storage::Int8F16 => 3 * 12 + 4,
+                    Storage::Int8F32 => 5 * 12 + 4,
+                };
+                assert_eq!(kept, 2 + 4 * 9 + numbers);
+                for extent in extents {
+                    bytes[extent.start as usize..extent.end as usize].fill(0);
+                }
+            }
+            assert_eq!(layout.of_row(700), None);
+            let wiped = Graph::read(&*bytes, bytes.len() as u64, "index".as_ref()).unwrap();
+            let mut removed = graph.clone();
+            removed.exact.remove(&gone).unwrap();
+            assert_eq!(wiped.exact.live, removed.exact.live);
+            for row in 0..700 {
+                assert_eq!(wiped.exact.vector(row), removed.exact.vector(row), "{storage:?} {row}");
+            }
+            assert!((0..700).all(|row| wiped.links.of(row).iter().all(|&to| wiped.exact.live[to as usize])));
+            assert!(wiped.links.of(77).is_empty());
+            assert!(wiped.starts.iter().all(|&row| wiped.exact.live[row as usize]));
+            assert_eq!(wiped.nearest(&slices(&vectors[..9]), 5).unwrap().len(), 9);
+        }
     }
 
     #[test]

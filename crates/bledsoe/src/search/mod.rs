@@ -41,6 +41,7 @@ mod vectors;
 use std::cmp::Ordering;
 
 pub use exact::{Exact, Storage};
+pub(crate) use file::Layout;
 pub use graph::{Graph, GraphOptions};
 
 use crate::{Error, Result};
@@ -115,7 +116,8 @@ pub trait Index: Send + Sync {
 /// How far from 1 the squared length of a unit vector may be.
 const UNIT_TOLERANCE: f64 = 1e-3;
 
-fn check(vectors: &[&[f32]], dim: usize) -> Result<()> {
+/// Refuses vectors that are not of `dim` numbers and unit length.
+pub(crate) fn check(vectors: &[&[f32]], dim: usize) -> Result<()> {
     for vector in vectors {
         if vector.len() != dim {
             return Err(Error::Mismatch(format!("a vector of {} numbers in an index of {dim}", vector.len())));

@@ -3,5 +3,5 @@
 // Clippy knows test functions, not those that they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#[allow(dead_code)]
+mod file;
 mod suite;

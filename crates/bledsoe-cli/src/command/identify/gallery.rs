@@ -8,7 +8,6 @@ use std::{
 use anyhow::{Context, Result, bail};
 use bledsoe::{
     dataset::Skipped,
-    detect::Select,
     gallery::{Decision, Gallery, Probe},
     photo::{Limits, Metadata, Photo},
     quality::Fault,
@@ -37,7 +36,7 @@ pub fn run(args: &Args, path: &Path, photos: &[PathBuf]) -> Result<ExitCode> {
     if let Some(folder) = &args.annotate {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
-    let finder = args.finder.all_if_silent();
+    let finder = args.finder.or_all();
     let loader = args.engine.loader_for(inputs.photos())?;
     let stages = Stages::open(&inputs, &finder, &loader, &embedder)?;
     let (identified, skipped) = console::with_progress(inputs.len(), console::NOT_KEPT, |monitor| {
@@ -192,11 +191,4 @@ fn write_csv(file: &Path, identified: &[Identified]) -> Result<()> {
         );
     }
     std::fs::write(file, csv).with_context(|| file.display().to_string())
-}
-
-/// The finder for identification: all faces, if nothing else was asked for.
-impl crate::arguments::FinderArgs {
-    fn all_if_silent(&self) -> Self {
-        self.with_select(Select::All)
-    }
 }

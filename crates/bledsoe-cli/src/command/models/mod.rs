@@ -106,6 +106,7 @@ fn task(contract: &Contract) -> &'static str {
         Task::Detect => "detect",
         Task::Landmark => "landmark",
         Task::Attribute => "attribute",
+        Task::Cohort => "cohort",
     }
 }
 

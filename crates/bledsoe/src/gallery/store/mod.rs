@@ -9,6 +9,7 @@
 //!
 //! What happens inside [`Store::atomically`] happens wholly or not at all, whenever the program or the machine stops.
 
+mod file;
 #[cfg(feature = "postgres")]
 mod postgres;
 
@@ -16,9 +17,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::file::{FileStore, KEY_VARIABLE, Key};
 #[cfg(feature = "postgres")]
-pub use postgres::PostgresStore;
-
+pub use self::postgres::PostgresStore;
 use crate::{Result, geometry::Rect, quality::Pose};
 
 /// A person's number: never given twice in one store, not even after the person is forgotten.
@@ -208,6 +209,17 @@ pub trait Store: Send {
     /// [`Error::Mismatch`](crate::Error::Mismatch) for a probe of another length,
     /// [`Error::Invalid`](crate::Error::Invalid) for one that is not of unit length.
     fn nearest(&self, probes: &[&[f32]], k: usize) -> Result<Vec<Vec<Hit>>>;
+
+    /// Makes ready what [`Store::nearest`] needs, which else the first search does: for a million templates that takes
+    /// minutes. `progress` hears how many of how many templates are done; an error from it ends the work. A store whose
+    /// engine sees to that itself has nothing to do.
+    ///
+    /// # Errors
+    /// What `progress` returns; when it cannot be written.
+    fn build_index(&mut self, progress: &mut dyn FnMut(usize, usize) -> Result<()>) -> Result<()> {
+        let _ = progress;
+        Ok(())
+    }
 
     /// The note called `key`.
     ///
