@@ -37,8 +37,21 @@ struct Linked {
     templates: Vec<TemplateId>,
 }
 
-/// So many later templates are linked and saved together. Searching this many exactly takes about a millisecond.
-const BATCH: usize = 1 << 14;
+/// When templates are linked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// Above so many, a graph is made.
+    pub(super) graph: usize,
+    /// So many later templates are linked and saved together. Searching 16,384 exactly takes about a millisecond.
+    pub(super) batch: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { graph: GRAPH_PAYS, batch: 1 << 14 }
+    }
+}
+
 /// Candidates per hit asked for, of which the templates' own numbers choose; at least [`LEAST_CANDIDATES`].
 const CANDIDATES: usize = 4;
 const LEAST_CANDIDATES: usize = 32;
@@ -56,17 +69,17 @@ pub(super) fn prepare(
 ) -> Result<()> {
     let mut total = None;
     loop {
-        let complete = db.read(|| Index::sync(index, db, BATCH))?;
+        let complete = db.read(|| Index::sync(index, db, db.sizes.batch))?;
         let Some(current) = index else { return Ok(()) };
-        if complete && current.rest.len() < BATCH {
+        if complete && current.rest.len() < db.sizes.batch {
             return Ok(());
         }
         let total = match total {
             Some(total) => total,
             None => *total.insert(enrolled(db)?),
         };
-        let most = if current.linked.is_some() || total > GRAPH_PAYS { BATCH } else { GRAPH_PAYS };
-        if current.rest.len() >= most {
+        let graph = current.linked.is_some() || total > db.sizes.graph;
+        if graph && current.rest.len() >= db.sizes.batch {
             current.link()?;
         }
         progress(current.len(), total)?;
@@ -84,7 +97,7 @@ pub(super) fn save(index: &mut Option<Index>, db: &Db) -> Result<()> {
         if parts::head(db)?.is_some_and(|head| head.last > current.saved) {
             return Ok(false);
         }
-        if current.linked.is_none() && current.rest.len() <= GRAPH_PAYS {
+        if current.linked.is_none() && current.rest.len() <= db.sizes.graph {
             return parts::clear(db).map(|()| true);
         }
         if current.rest.len() > 0 {
@@ -166,8 +179,8 @@ impl Index {
         self.rest.len() + self.linked.as_ref().map_or(0, |linked| linked.graph.len())
     }
 
-    pub(super) fn is_worth_saving(&self) -> bool {
-        self.unsaved >= BATCH
+    pub(super) fn is_worth_saving(&self, db: &Db) -> bool {
+        self.unsaved >= db.sizes.batch
     }
 
     fn take_new(&mut self, db: &Db, limit: usize) -> Result<bool> {

@@ -20,11 +20,14 @@ mod index;
 mod parts;
 mod schema;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -60,8 +63,11 @@ struct Db {
     model: Model,
     /// For errors.
     path: PathBuf,
+    /// When the index becomes a graph: smaller in tests.
+    sizes: index::Sizes,
 }
 
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 const MEMORY: &str = "<memory>";
 /// How many templates a visit reads at once. Between two readings, others may write.
 const VISITED: i64 = 256;
@@ -69,7 +75,8 @@ const VISITED: i64 = 256;
 const ERASED_KEPT: i64 = 100_000;
 
 impl FileStore {
-    /// A new gallery in a new file that only its owner may read (on Unix), encrypted if a key is given.
+    /// A new gallery in a new file that only its owner may read (on Unix), encrypted if a key is given. An empty file is
+    /// taken for a new one: that is what is left where this was interrupted.
     ///
     /// # Errors
     /// [`Error::Io`] when there is a file at `path` or none can be made, [`Error::Invalid`] for a model without numbers.
@@ -78,16 +85,12 @@ impl FileStore {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path).map_err(|e| Error::io(path, e))?;
-        let created =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-                .map_err(|e| fault(path, e))
-                .and_then(|connection| Self::fill(connection, path, model, key));
-        if created.is_err() {
-            // It was made by this call. What went wrong is told, not that this did too.
-            let _ = fs::remove_file(path);
+        match options.open(path) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && fs::metadata(path).is_ok_and(|file| file.len() == 0) => {}
+            opened => _ = opened.map_err(|e| Error::io(path, e))?,
         }
-        created
+        let connection = Connection::open_with_flags(path, FLAGS).map_err(|e| fault(path, e))?;
+        Self::fill(connection, path, model, key)
     }
 
     /// Opens a gallery. A file that may not be written can still be read.
@@ -96,11 +99,10 @@ impl FileStore {
     /// [`Error::Io`]; [`Error::Format`] for a file that is no gallery, of a newer version, or damaged; [`Error::Invalid`]
     /// when the key is missing, wrong, or given for a gallery that is not encrypted.
     pub fn open(path: &Path, key: Option<Key>) -> Result<Self> {
-        // SQLite would wait for the file's name to make sense, and say "unable to open database file".
+        // The system says more clearly than SQLite why it cannot be opened.
         fs::File::open(path).map_err(|e| Error::io(path, e))?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let sql = |e| fault(path, e);
-        let connection = Connection::open_with_flags(path, flags).map_err(sql)?;
+        let connection = Connection::open_with_flags(path, FLAGS).map_err(sql)?;
         schema::configure(&connection).map_err(sql)?;
         schema::verify(&connection, schema::MIGRATIONS).map_err(|refusal| match refusal {
             Refusal::Sql(e) => fault(path, e),
@@ -138,25 +140,26 @@ impl FileStore {
     }
 
     fn fill(connection: Connection, path: &Path, model: &Model, key: Option<Key>) -> Result<Self> {
-        let sql = |e| fault(path, e);
-        schema::configure(&connection).map_err(sql)?;
-        schema::create(&connection).map_err(sql)?;
+        schema::configure(&connection).and_then(|()| schema::prepare(&connection)).map_err(|e| fault(path, e))?;
         let salt: [u8; SALT] = seal::random()?;
-        let seal = Seal::new(key.as_ref(), &salt);
-        let sealed = seal.close(Place::GALLERY, &json(model)?)?;
-        connection
-            .execute(
-                "INSERT INTO gallery (id, encrypted, salt, sealed) VALUES (1, ?1, ?2, ?3)",
-                params![key.is_some(), salt, sealed],
-            )
-            .map_err(sql)?;
-        Self::new(connection, path, model.clone(), seal)
+        let store = Self::new(connection, path, model.clone(), Seal::new(key.as_ref(), &salt))?;
+        let db = &store.db;
+        let sealed = db.seal.close(Place::GALLERY, &json(model)?)?;
+        // One change: a gallery is there whole, or the file is empty.
+        db.transaction("BEGIN EXCLUSIVE", "COMMIT", "ROLLBACK", || {
+            if !schema::create(&db.connection).map_err(|e| db.sql(e))? {
+                return Err(Error::io(path, ErrorKind::AlreadyExists.into()));
+            }
+            let row = params![key.is_some(), salt, sealed];
+            db.execute("INSERT INTO gallery (id, encrypted, salt, sealed) VALUES (1, ?1, ?2, ?3)", row)
+        })?;
+        Ok(store)
     }
 
     fn new(connection: Connection, path: &Path, model: Model, seal: Seal) -> Result<Self> {
         // As much as an index can hold.
         search::Exact::new(model.dim, search::Storage::F32)?;
-        let db = Db { connection, seal, model, path: path.to_owned() };
+        let db = Db { connection, seal, model, path: path.to_owned(), sizes: index::Sizes::default() };
         Ok(Self { db, index: RefCell::default(), working: false, wrote: false, tainted: Cell::new(false) })
     }
 
@@ -188,7 +191,8 @@ impl FileStore {
     fn prepare(&self, progress: &mut dyn FnMut(usize, usize) -> Result<()>) -> Result<()> {
         let mut index = self.index.borrow_mut();
         index::prepare(&mut index, &self.db, progress)?;
-        if !self.working && self.db.keeps_index() && index.as_ref().is_some_and(Index::is_worth_saving) {
+        if !self.working && self.db.keeps_index() && index.as_ref().is_some_and(|index| index.is_worth_saving(&self.db))
+        {
             // It answers from memory all the same; `build_index` says why it cannot be kept.
             let _ = index::save(&mut index, &self.db);
         }
@@ -399,10 +403,10 @@ fn fault(path: &Path, e: rusqlite::Error) -> Error {
     match e.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => Error::format(path, "not a gallery"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            Error::io(path, std::io::Error::new(std::io::ErrorKind::WouldBlock, "in use by another process"))
+            Error::io(path, std::io::Error::new(ErrorKind::WouldBlock, "in use by another process"))
         }
-        Some(ErrorCode::ReadOnly) => Error::io(path, std::io::ErrorKind::ReadOnlyFilesystem.into()),
-        Some(ErrorCode::DiskFull) => Error::io(path, std::io::ErrorKind::StorageFull.into()),
+        Some(ErrorCode::ReadOnly) => Error::io(path, ErrorKind::ReadOnlyFilesystem.into()),
+        Some(ErrorCode::DiskFull) => Error::io(path, ErrorKind::StorageFull.into()),
         Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::PermissionDenied) => {
             Error::io(path, std::io::Error::other(e.to_string()))
         }

@@ -46,12 +46,20 @@ pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -16_384)
 }
 
-/// Makes the tables in an empty file.
-pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "page_size", PAGE)?;
-    connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
+/// Before anything is in the file.
+pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "page_size", PAGE)
+}
+
+/// Makes the tables, within a transaction, unless there is anything in the file: then it says so.
+pub(super) fn create(connection: &Connection) -> rusqlite::Result<bool> {
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables > 0 {
+        return Ok(false);
+    }
     connection.pragma_update(None, "application_id", APPLICATION)?;
-    migrate(connection, MIGRATIONS, 0)
+    apply(connection, MIGRATIONS, 0)?;
+    Ok(true)
 }
 
 /// Makes sure that the file is a gallery of this version, or of an earlier one and is now brought up to date.
@@ -88,19 +96,21 @@ pub(super) fn verify(connection: &Connection, migrations: &[&str]) -> Result<(),
 
 /// Applies the migrations after the first `done`, all or none.
 fn migrate(connection: &Connection, migrations: &[&str], done: usize) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN EXCLUSIVE")?;
     let work = || {
         // Another process may have been faster.
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if version == done as i64 {
-            for migration in &migrations[done..] {
-                connection.execute_batch(migration)?;
-            }
-            connection.pragma_update(None, "user_version", migrations.len() as i64)?;
+            apply(connection, migrations, done)?;
         }
         connection.execute_batch("COMMIT")
     };
-    connection.execute_batch("BEGIN EXCLUSIVE")?;
     work().inspect_err(|_| _ = connection.execute_batch("ROLLBACK"))
+}
+
+fn apply(connection: &Connection, migrations: &[&str], done: usize) -> rusqlite::Result<()> {
+    migrations[done..].iter().try_for_each(|migration| connection.execute_batch(migration))?;
+    connection.pragma_update(None, "user_version", migrations.len() as i64)
 }
 
 /// All that the schema says.
@@ -125,7 +135,7 @@ mod tests {
     #[test]
     fn an_older_version_is_brought_up_to_date_and_a_newer_one_refused() {
         let connection = Connection::open_in_memory().unwrap();
-        create(&connection).unwrap();
+        assert!(create(&connection).unwrap());
         connection.execute("INSERT INTO note (name, sealed) VALUES (x'00', x'01')", []).unwrap();
         let newer = [MIGRATIONS, &["CREATE TABLE more (id INTEGER PRIMARY KEY)"]].concat();
         verify(&connection, &newer).unwrap();
@@ -146,7 +156,7 @@ mod tests {
     fn other_tables_are_refused() {
         let connection = Connection::open_in_memory().unwrap();
         assert_eq!(reason(verify(&connection, MIGRATIONS)), "not a gallery");
-        create(&connection).unwrap();
+        assert!(create(&connection).unwrap());
         verify(&connection, MIGRATIONS).unwrap();
         for change in [
             "CREATE TRIGGER t AFTER INSERT ON person BEGIN DELETE FROM note; END",
