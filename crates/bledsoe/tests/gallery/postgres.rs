@@ -238,26 +238,19 @@ fn speed() {
                 Ok(())
             })
             .unwrap();
-        if begin.elapsed().as_secs() > 60 {
-            break;
-        }
     }
     let enrolled = store.size().unwrap().templates;
     println!(
         "{enrolled} templates of {DIM}, five to a person: {:.0}/s",
         enrolled as f64 / begin.elapsed().as_secs_f64()
     );
-    let rest: Vec<NewTemplate> = all.iter().flatten().skip(enrolled).cloned().collect();
-    let id = store.create("the rest", &BTreeMap::new()).unwrap();
-    let begin = Instant::now();
-    store.add(id, &rest).unwrap();
-    println!("{} more in one call: {:.0}/s", rest.len(), rest.len() as f64 / begin.elapsed().as_secs_f64());
+    let id = store.create("one more", &BTreeMap::new()).unwrap();
     let batch: Vec<NewTemplate> = people(2000, 5, DIM, 10).into_iter().flatten().collect();
     let begin = Instant::now();
     store.add(id, &batch).unwrap();
     println!("{} more in one call: {:.0}/s", batch.len(), batch.len() as f64 / begin.elapsed().as_secs_f64());
     for batch in [1usize, 16] {
-        let mut times: Vec<f64> = (0..11)
+        let mut times: Vec<f64> = (0..9)
             .map(|i| {
                 let probes: Vec<&[f32]> = all[i * batch..][..batch].iter().map(|t| t[0].vector.as_slice()).collect();
                 let begin = Instant::now();
@@ -266,7 +259,7 @@ fn speed() {
             })
             .collect();
         times.sort_by(f64::total_cmp);
-        println!("nearest, {batch} at once: median {:.1} ms a probe", times[5]);
+        println!("nearest, {batch} at once: median {:.1} ms a probe", times[4]);
     }
     println!("{:?}", store.size().unwrap());
 }
