@@ -4,4 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod file;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod suite;

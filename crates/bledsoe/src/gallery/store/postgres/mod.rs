@@ -378,11 +378,14 @@ impl Store for PostgresStore {
         if k == 0 || probes.is_empty() {
             return Ok(hits);
         }
-        // <#> is the inner product with its sign turned, in f32. Ordered by it, PostgreSQL can use the index.
+        // <#> is the inner product with its sign turned, in f32. Ordered by it, PostgreSQL can use the index. OFFSET 0 has
+        // each probe cut out once, and not once for every template.
         let sql = "SELECT p.n, h.id, h.person, h.distance
-                   FROM generate_series(1, $2::bigint) AS p(n) CROSS JOIN LATERAL (
-                       SELECT id, person,
-                              embedding <#> ($1::real[])[(p.n - 1) * $3 + 1 : p.n * $3]::vector AS distance
+                   FROM (
+                       SELECT n, ($1::real[])[(n - 1) * $3 + 1 : n * $3]::vector AS probe
+                       FROM generate_series(1, $2::bigint) AS n OFFSET 0
+                   ) AS p CROSS JOIN LATERAL (
+                       SELECT id, person, embedding <#> p.probe AS distance
                        FROM template WHERE role = 'enrolled' ORDER BY distance, id LIMIT $4
                    ) AS h";
         let (count, dim) = (probes.len() as i64, self.model.dim as i64);
