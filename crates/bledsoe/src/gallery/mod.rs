@@ -39,6 +39,8 @@ mod enrolment;
 mod identify;
 mod score;
 pub mod store;
+#[cfg(test)]
+mod tests;
 mod tops;
 mod transfer;
 

@@ -54,14 +54,18 @@ impl Curve {
         let scores: Vec<(f64, f64)> = mates.scores(templates).map(|(score, w)| (score, w * resample())).collect();
         let density = smoothed(scores.into_iter(), MATE_KERNEL);
         let (mut ratio, mut missed) = (Vec::with_capacity(POINTS), Vec::with_capacity(POINTS));
-        let (mut most, mut below) = (f64::NEG_INFINITY, 0.0);
+        let (mut most, mut below, mut lower) = (f64::NEG_INFINITY, 0.0, 1.0);
         for (i, mate) in density.iter().enumerate() {
             below += mate * STEP;
-            missed.push(f64::min(below, 1.0));
-            // The own person comes first where no other reaches the score. More alike is never less probable.
+            // The own person comes first where no other reaches the score.
             let first = (mate + LEAST_DENSITY * 1e-3) * strangers.below[i];
+            let before = most;
             most = most.max((first / strangers.density[i]).max(f64::MIN_POSITIVE).ln());
+            // More alike is never less probable: neither by the ratio, nor by what is missed.
+            lower =
+                f64::min(below, if before.is_finite() { lower * (most - before).exp() } else { 1.0 }).clamp(1e-12, 1.0);
             ratio.push(most);
+            missed.push(lower);
         }
         Self { ratio, missed }
     }

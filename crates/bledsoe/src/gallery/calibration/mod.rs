@@ -24,6 +24,8 @@ const REAL_HALF: f64 = 300.0;
 const MEAN_HALF: f64 = 6.0;
 /// The same for the spread, of which a few people tell less.
 const SPREAD_HALF: f64 = 20.0;
+/// The same for the median of the scores against the person most alike.
+const MEDIAN_HALF: f64 = 100.0;
 /// By how much galleries' mean similarities differ: standard deviation, as between LFW and ORL.
 const BETWEEN_GALLERIES: f64 = 0.03;
 /// With fewer strangers of any kind, nothing is calibrated.
@@ -174,22 +176,41 @@ fn nearest_count(templates: usize) -> usize {
 fn strangers(evidence: &Evidence, shift: f64, mut resample: impl FnMut() -> f64) -> Vec<(f64, f64)> {
     let enrolled = evidence.enrolled.as_ref();
     let own = enrolled.map(|enrolled| enrolled.tops.as_slice()).unwrap_or_default();
-    let real = (own.len() + evidence.met.len()) as f64;
     let mut scores: Vec<(f64, f64)> = own.iter().chain(&evidence.met).map(|&s| (s.into(), resample())).collect();
-    if let Some(Synthetic { tops, pairs }) = &evidence.synthetic {
+    if let Some(synthetic) = &evidence.synthetic {
         let people = enrolled.map_or(0.0, |enrolled| enrolled.people as f64);
-        let seen = enrolled.map_or(*pairs, |enrolled| enrolled.pairs);
         let unknown = BETWEEN_GALLERIES * (MEAN_HALF / (MEAN_HALF + people)).sqrt();
-        let mean = (MEAN_HALF * pairs.mean + people * seen.mean) / (MEAN_HALF + people) + shift * unknown;
-        let variance =
-            (SPREAD_HALF * pairs.deviation.powi(2) + people * seen.deviation.powi(2)) / (SPREAD_HALF + people);
-        let stretch = if pairs.deviation > 0.0 { variance.sqrt() / pairs.deviation } else { 1.0 };
         // All synthetic ones together weigh as REAL_HALF real ones.
-        let weight = REAL_HALF / tops.len().max(1) as f64;
-        let weight = if real > 0.0 { weight } else { 1.0 };
-        scores.extend(tops.iter().map(|&top| (mean + (f64::from(top) - pairs.mean) * stretch, weight * resample())));
+        let weight = REAL_HALF / synthetic.tops.len().max(1) as f64;
+        let fitted = fitting(synthetic, enrolled);
+        scores.extend(fitted.into_iter().map(|score| (score + shift * unknown, weight * resample())));
     }
     scores
+}
+
+/// The synthetic strangers' scores, as they would be if their people were like the gallery's: with its mean and spread of
+/// single pairs, and its median of the most alike.
+fn fitting(synthetic: &Synthetic, enrolled: Option<&Enrolled>) -> Vec<f64> {
+    let Synthetic { tops, pairs } = synthetic;
+    let Some(enrolled) = enrolled else { return tops.iter().map(|&top| top.into()).collect() };
+    let people = enrolled.people as f64;
+    let mean = (MEAN_HALF * pairs.mean + people * enrolled.pairs.mean) / (MEAN_HALF + people);
+    let variance =
+        (SPREAD_HALF * pairs.deviation.powi(2) + people * enrolled.pairs.deviation.powi(2)) / (SPREAD_HALF + people);
+    let stretch = if pairs.deviation > 0.0 { variance.sqrt() / pairs.deviation } else { 1.0 };
+    let mut fitted: Vec<f64> = tops.iter().map(|&top| mean + (f64::from(top) - pairs.mean) * stretch).collect();
+    let own: Vec<f64> = enrolled.tops.iter().map(|&top| top.into()).collect();
+    if let (Some(own), Some(synthetic)) = (median(own), median(fitted.clone())) {
+        let count = enrolled.tops.len() as f64;
+        let shift = (own - synthetic) * count / (MEDIAN_HALF + count);
+        fitted.iter_mut().for_each(|score| *score += shift);
+    }
+    fitted
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 fn exponential(random: &mut fastrand::Rng) -> f64 {
@@ -198,4 +219,88 @@ fn exponential(random: &mut fastrand::Rng) -> f64 {
 
 fn gaussian(random: &mut fastrand::Rng) -> f64 {
     (2.0 * exponential(random)).sqrt() * (std::f64::consts::TAU * random.f64()).cos()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(mean: f64, deviation: f64, n: usize, seed: u64) -> Vec<f32> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        (0..n).map(|_| (mean + deviation * gaussian(&mut random)) as f32).collect()
+    }
+
+    fn evidence(people: usize, mean: f64) -> Evidence {
+        let pairs = Spread { mean: 0.4, deviation: 0.1 };
+        let enrolled = Enrolled {
+            tops: normal(0.6 + mean, 0.04, people, 2),
+            pairs: Spread { mean: 0.4 + mean, deviation: 0.1 },
+            people,
+        };
+        Evidence {
+            synthetic: Some(Synthetic { tops: normal(0.6, 0.04, 1500, 1), pairs }),
+            enrolled: (people > 1).then_some(enrolled),
+            met: Vec::new(),
+            mates: Mates::of_scores(&normal(0.85, 0.07, 500, 3)),
+        }
+    }
+
+    #[test]
+    fn thresholds_follow_people_who_are_more_alike_the_surer_the_more_there_are() {
+        let threshold = |people, mean| Calibration::fit(&evidence(people, mean)).unwrap().threshold(0.01);
+        let usual = threshold(0, 0.0);
+        assert!((usual - (0.6 + 2.33 * 0.04)).abs() < 0.015, "{usual}");
+        let alike: Vec<f32> = [3, 10, 30, 300].iter().map(|&people| threshold(people, 0.05) - usual).collect();
+        assert!(alike.is_sorted() && alike[0] > 0.0 && (alike[3] - 0.05).abs() < 0.015, "{alike:?}");
+    }
+
+    #[test]
+    fn the_rate_of_the_threshold_is_the_rate_asked_for() {
+        let calibration = Calibration::fit(&evidence(50, 0.0)).unwrap();
+        for rate in [0.05, 0.01, 1e-3, 1e-5] {
+            let found = calibration.rate(calibration.threshold(rate));
+            assert!((found / rate - 1.0).abs() < 1e-3, "{rate}: {found}");
+        }
+    }
+
+    #[test]
+    fn probabilities_add_up_and_lie_in_their_intervals() {
+        let calibration = Calibration::fit(&evidence(50, 0.0)).unwrap();
+        for candidates in [vec![(0.9, 1)], vec![(0.72, 1), (0.71, 3), (0.5, 1)], vec![(0.3, 9)]] {
+            let sure = calibration.probabilities(&candidates, PRIOR).unwrap();
+            assert_eq!(sure.len(), candidates.len());
+            assert!(sure.iter().map(|s| s.0).sum::<f64>() <= 1.0 + 1e-9);
+            for (probability, [low, high]) in sure {
+                assert!((0.0..=1.0).contains(&low) && low <= probability && probability <= high && high <= 1.0);
+            }
+        }
+        let sure = |score| calibration.probabilities(&[(score, 1)], PRIOR).unwrap()[0];
+        assert!(sure(0.85).0 > 0.99 && sure(0.55).0 < 0.1);
+        // What is half known is less sure with few people than with many.
+        let width = |people| {
+            let (_, [low, high]) =
+                Calibration::fit(&evidence(people, 0.0)).unwrap().probabilities(&[(0.69, 1)], PRIOR).unwrap()[0];
+            high - low
+        };
+        assert!(width(2) > width(500), "{} {}", width(2), width(500));
+    }
+
+    #[test]
+    fn met_strangers_count_as_they_come() {
+        let mut evidence = evidence(2, 0.0);
+        let before = Calibration::fit(&evidence).unwrap().threshold(0.01);
+        evidence.met = normal(0.7, 0.04, 3000, 5);
+        let after = Calibration::fit(&evidence).unwrap().threshold(0.01);
+        assert!((after - (0.7 + 2.33 * 0.04)).abs() < 0.015 && after > before + 0.05, "{before} {after}");
+    }
+
+    #[test]
+    fn too_little_is_known_to_be_calibrated() {
+        let nothing = Evidence { synthetic: None, enrolled: None, met: vec![0.3; 19], mates: None };
+        assert!(Calibration::fit(&nothing).is_none());
+        let some = Evidence { met: normal(0.5, 0.05, 200, 1), ..nothing };
+        let calibration = Calibration::fit(&some).unwrap();
+        assert!(calibration.threshold(0.01) > 0.55);
+        assert!(calibration.probabilities(&[(0.9, 1)], PRIOR).is_none());
+    }
 }
