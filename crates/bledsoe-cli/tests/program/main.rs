@@ -8,6 +8,7 @@ mod bench;
 mod demo;
 mod detection;
 mod doctor;
+mod galleries;
 mod lfw;
 mod models;
 mod protocols;
