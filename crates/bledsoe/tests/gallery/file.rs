@@ -99,7 +99,7 @@ fn what_was_acknowledged_survives_being_killed() {
     for kill in 0..KILLS {
         if kill % 25 == 0 {
             path = folder.path().join(kill.to_string());
-            [&mut enrolled, &mut erasing, &mut erased].map(BTreeSet::clear);
+            [&mut enrolled, &mut erasing, &mut erased].into_iter().for_each(BTreeSet::clear);
         }
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "file::child_that_is_killed", "--nocapture"])

@@ -13,8 +13,11 @@ use bledsoe::{
 /// Makes an empty store of [`model`].
 pub type NewStore<'a> = &'a mut dyn FnMut() -> Box<dyn Store>;
 
-/// Every case and its name.
-pub const CASES: [(&str, fn(NewStore<'_>)); 18] = [
+/// What a store must do, in words, and the test of it.
+pub type Case = (&'static str, fn(NewStore<'_>));
+
+/// Every case.
+pub const CASES: [Case; 18] = [
     ("a new store is empty", a_new_store_is_empty),
     ("people come back as they were made", people_come_back_as_they_were_made),
     ("names are unique", names_are_unique),
@@ -445,7 +448,7 @@ fn notes_are_kept(new: NewStore<'_>) {
     let mut store = new();
     assert_eq!(store.note("cohort").unwrap(), None);
     store.set_note("cohort", None).unwrap();
-    let large: Vec<u8> = (0..3_000_000u32).map(|i| (i * i >> 7) as u8).collect();
+    let large: Vec<u8> = (0..3_000_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
     let notes: [(&str, &[u8]); 5] =
         [("cohort", b"\0\xff\0"), ("empty", b""), ("", b"no name"), ("klíč/🔑 'x'", b"odd"), ("large", &large)];
     for (key, value) in notes {

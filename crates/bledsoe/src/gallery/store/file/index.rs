@@ -71,10 +71,8 @@ pub(super) fn prepare(
     loop {
         let complete = db.read(|| Index::sync(index, db, db.sizes.batch))?;
         let Some(current) = index else { return Ok(()) };
-        if complete && current.rest.len() < db.sizes.batch {
-            return Ok(());
-        }
         let total = match total {
+            _ if complete => current.len(),
             Some(total) => total,
             None => *total.insert(enrolled(db)?),
         };

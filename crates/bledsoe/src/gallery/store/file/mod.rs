@@ -33,7 +33,6 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 pub use self::seal::{KEY_VARIABLE, Key};
 use self::{
@@ -308,7 +307,7 @@ impl Db {
     fn vector(&self, row: &Row<'_>) -> Result<(TemplateId, PersonId, Role, Vec<f32>)> {
         let [id, person, role] = [self.number(row, 0)?, self.number(row, 1)?, self.number(row, 2)?];
         let bytes = self.seal.open(Place::vector(id, person, role), self.blob(row, 3)?);
-        let vector = bytes.map(Zeroizing::new).and_then(|bytes| match bytes.as_chunks() {
+        let vector = bytes.and_then(|bytes| match bytes.as_chunks() {
             (numbers, []) if numbers.len() == self.model.dim => {
                 Some(numbers.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect::<Vec<f32>>())
             }
@@ -332,7 +331,7 @@ impl Db {
     fn seal_template(&self, stored: &StoredTemplate) -> Result<(Vec<u8>, Vec<u8>)> {
         let StoredTemplate { id, person, template: NewTemplate { role, vector, origin } } = stored;
         let role = number_of(*role);
-        let bytes: Zeroizing<Vec<u8>> = Zeroizing::new(vector.iter().flat_map(|x| x.to_le_bytes()).collect());
+        let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
         Ok((
             self.seal.close(Place::vector(*id, *person, role), &bytes)?,
             self.seal.close(Place::origin(*id, *person, role), &json(origin)?)?,

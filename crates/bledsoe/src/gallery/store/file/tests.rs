@@ -135,6 +135,23 @@ fn the_index_becomes_a_graph_that_is_kept_and_followed() {
 }
 
 #[test]
+fn who_missed_too_many_erasures_reads_the_index_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gallery");
+    let mut store = create(&path, None);
+    let ids = enrol(&mut store, 0..300);
+    store.build_index(&mut |_, _| Ok(())).unwrap();
+    enrol(&mut store, 300..310);
+    let other = open(&path, None);
+    assert_found(&other, [5, 305], &[]);
+    store.erase(ids[5]).unwrap();
+    store.erase(ids[6]).unwrap();
+    // As if these were long ago.
+    store.db.execute("DELETE FROM erased WHERE number < 5", []).unwrap();
+    assert_found(&other, [4, 7, 305], &[5, 6]);
+}
+
+#[test]
 fn nothing_of_an_erased_vector_remains_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gallery");
