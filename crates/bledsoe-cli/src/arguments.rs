@@ -121,7 +121,14 @@ impl FinderArgs {
         let detector = loader.detector(name, &options)?;
         let landmarker = loader.landmarker(&self.landmarks, name, &templates)?;
         let models = loader.models();
-        Ok(Finder { detector, landmarker, select: self.select.unwrap_or(Select::Center), limits: Limits::default(), templates, models })
+        Ok(Finder {
+            detector,
+            landmarker,
+            select: self.select.unwrap_or(Select::Center),
+            limits: Limits::default(),
+            templates,
+            models,
+        })
     }
 
     /// Loads the networks that [`FinderArgs::source`] and the embedder will ask for, all at once.

@@ -51,7 +51,11 @@ impl Inputs {
             }
             let (origin, rows) = table::read(path)?;
             if origin.model != embedder {
-                anyhow::bail!("{}: embeddings of {}, but the gallery's are of {embedder}", path.display(), origin.model);
+                anyhow::bail!(
+                    "{}: embeddings of {}, but the gallery's are of {embedder}",
+                    path.display(),
+                    origin.model
+                );
             }
             Ok((path.clone(), Input::Table(rows, origin.skipped)))
         };
@@ -119,7 +123,8 @@ impl Inputs {
         for (i, (path, input)) in self.inputs.into_iter().enumerate() {
             match input {
                 Input::Photos(scan) => {
-                    let Some((source, embedder)) = stages.and_then(|s| Some((s.sources[i].as_ref()?, &s.embedder))) else {
+                    let Some((source, embedder)) = stages.and_then(|s| Some((s.sources[i].as_ref()?, &s.embedder)))
+                    else {
                         continue;
                     };
                     let folder = path.is_dir();
@@ -132,7 +137,9 @@ impl Inputs {
                         counts.faces += faces.len();
                         skipped.extend(failed);
                         counts.skipped = skipped.len();
-                        take(faces.into_iter().map(|face| found(&path, folder, face)).collect::<bledsoe::Result<_>>()?)?;
+                        take(
+                            faces.into_iter().map(|face| found(&path, folder, face)).collect::<bledsoe::Result<_>>()?,
+                        )?;
                         (monitor.progress)(counts);
                     }
                 }

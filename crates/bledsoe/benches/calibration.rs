@@ -137,7 +137,8 @@ fn measure<'a>(
         for (rate, rates) in RATES.iter().zip(&mut rates) {
             let rule = Rule { limit: Limit::FalsePositiveRate(*rate), ..Rule::default() };
             let (found, false_alarms) = (gallery.identify(&mates, &rule)?, gallery.identify(&strangers, &rule)?);
-            let hits = found.iter().zip(&trial.mates).filter(|(said, (name, _))| said.name.as_deref() == Some(name)).count();
+            let hits =
+                found.iter().zip(&trial.mates).filter(|(said, (name, _))| said.name.as_deref() == Some(name)).count();
             let alarms = false_alarms.iter().filter(|said| said.name.is_some()).count();
             rates.push((alarms as f64 / strangers.len() as f64, 1.0 - hits as f64 / mates.len() as f64));
             if *rate == RATES[0] {

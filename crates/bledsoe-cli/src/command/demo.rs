@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail};
 use bledsoe::{
     dataset::Item,
     detect::Select,
-    gallery::{Decision, Face, Gallery, Probe as Looked, Rule, store::{FileStore, Model}},
+    gallery::{
+        Decision, Face, Gallery, Probe as Looked, Rule,
+        store::{FileStore, Model},
+    },
     hash,
     photo::{Limits, Photo},
     pipeline::{DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, Encoded, Finder, FoundFace, Source},

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 use anyhow::{Result, bail};
 use bledsoe::{
     dataset::Skipped,
-    gallery::{Enrolment, Face, Gallery, store::{Model, Origin}},
+    gallery::{
+        Enrolment, Face, Gallery,
+        store::{Model, Origin},
+    },
     pipeline::Loader,
 };
 use serde_json::json;
@@ -28,7 +31,9 @@ const KEPT: &str = "who was enrolled so far is kept: the same again goes on, and
 /// refused and listed, as are those that seem to be of somebody enrolled under another name; --force enrolls them anyway.
 /// A face that is enrolled already is not enrolled twice. Nobody else has to be enrolled or trained anew.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  bledsoe enroll staff.gallery ada1.jpg ada2.jpg --name \"Ada Lovelace\"\n  bledsoe enroll staff.gallery photos/")]
+#[command(
+    after_help = "Examples:\n  bledsoe enroll staff.gallery ada1.jpg ada2.jpg --name \"Ada Lovelace\"\n  bledsoe enroll staff.gallery photos/"
+)]
 pub struct Args {
     /// The gallery
     gallery: PathBuf,
@@ -79,7 +84,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let gallery = args.key.open(&args.gallery)?;
         let embedder = gallery.store().model().id.clone();
         if let Some(asked) = asked.filter(|asked| *asked != embedder) {
-            bail!("{}: its embeddings are of {embedder}, not of {asked}: leave --embedder out, or make another gallery", args.gallery.display());
+            bail!(
+                "{}: its embeddings are of {embedder}, not of {asked}: leave --embedder out, or make another gallery",
+                args.gallery.display()
+            );
         }
         (Some(gallery), embedder)
     } else {
@@ -112,7 +120,8 @@ fn enroll(gallery: &mut Gallery, faces: Vec<Found>, args: &Args, outcome: &mut O
     for found in faces {
         let row = &found.portrait.row;
         let path = found.path.display().to_string();
-        let mut refuse = |reason: String| outcome.refused.push(Skipped { path: path.clone(), stage: "enroll".into(), reason });
+        let mut refuse =
+            |reason: String| outcome.refused.push(Skipped { path: path.clone(), stage: "enroll".into(), reason });
         let Some(name) = args.name.clone().or_else(|| row.person.clone()) else {
             refuse("whose face is it? Give --name, or put the photo into a folder of that name".into());
             continue;

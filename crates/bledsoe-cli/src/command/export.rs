@@ -11,7 +11,9 @@ use crate::{arguments::is_table_name, console, gallery::KeyArgs};
 ///
 /// The file is not encrypted, even where the gallery is.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  bledsoe export staff.gallery staff.json\n  bledsoe export staff.gallery staff.parquet")]
+#[command(
+    after_help = "Examples:\n  bledsoe export staff.gallery staff.json\n  bledsoe export staff.gallery staff.parquet"
+)]
 pub struct Args {
     /// The gallery
     gallery: PathBuf,
@@ -28,7 +30,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     console::check_folder(&args.out)?;
     let gallery = args.key.open(&args.gallery)?;
     let size = gallery.size()?;
-    if is_table_name(&args.out) { gallery.export_table(&args.out)? } else { gallery.export_json(&args.out)? }
+    if is_table_name(&args.out) {
+        gallery.export_table(&args.out)?
+    } else {
+        gallery.export_json(&args.out)?
+    }
     if args.json {
         console::print_json(&json!({ "gallery": args.gallery, "out": args.out, "size": size }))?;
     } else {

@@ -46,7 +46,9 @@ fn check(args: &Common) -> Result<ExitCode> {
     let mut gallery = args.key.open(&args.gallery)?;
     let (faults, size) = (gallery.examine()?, gallery.size()?);
     if args.json {
-        console::print_json(&json!({ "gallery": args.gallery, "sound": faults.is_empty(), "faults": faults, "size": size }))?;
+        console::print_json(
+            &json!({ "gallery": args.gallery, "sound": faults.is_empty(), "faults": faults, "size": size }),
+        )?;
     } else if faults.is_empty() {
         say!("{}: {} people and {} templates, all sound", args.gallery.display(), size.people, size.templates);
     } else {
@@ -61,7 +63,11 @@ fn index(args: &Common) -> Result<ExitCode> {
     console::with_progress(templates, console::NOT_KEPT, |monitor| {
         gallery.build_index(&mut |done, _| {
             (monitor.progress)(bledsoe::pipeline::Counts { photos: done, faces: done, ..Default::default() });
-            if monitor.stop.load(std::sync::atomic::Ordering::Relaxed) { Err(bledsoe::Error::Interrupted) } else { Ok(()) }
+            if monitor.stop.load(std::sync::atomic::Ordering::Relaxed) {
+                Err(bledsoe::Error::Interrupted)
+            } else {
+                Ok(())
+            }
         })
     })?;
     if args.json {

@@ -13,7 +13,9 @@ use crate::{arguments::is_table, console, gallery::KeyArgs};
 /// The gallery is made if it is not there. People of the same name become one. Nothing is refused for being poor: that was
 /// for whoever made the file.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  bledsoe import copy.gallery staff.json\n  bledsoe import staff.gallery faces.parquet")]
+#[command(
+    after_help = "Examples:\n  bledsoe import copy.gallery staff.json\n  bledsoe import staff.gallery faces.parquet"
+)]
 pub struct Args {
     /// The gallery
     gallery: PathBuf,
@@ -27,10 +29,12 @@ pub struct Args {
 }
 
 /// What a stopped run keeps.
-const KEPT: &str = "who was enrolled so far is kept, and would be enrolled twice: forget them, or begin with a new gallery";
+const KEPT: &str =
+    "who was enrolled so far is kept, and would be enrolled twice: forget them, or begin with a new gallery";
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let exported = if is_table(&args.file) { Exported::read_table(&args.file)? } else { Exported::read_json(&args.file)? };
+    let exported =
+        if is_table(&args.file) { Exported::read_table(&args.file)? } else { Exported::read_json(&args.file)? };
     if exported.people.is_empty() {
         bail!("{}: nobody is named in it", args.file.display());
     }
@@ -46,7 +50,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.json {
         console::print_json(&json!({ "gallery": args.gallery, "imported": people, "size": size }))?;
     } else {
-        say!("{people} people imported; {} now holds {}, with {} templates", args.gallery.display(), size.people, size.templates);
+        say!(
+            "{people} people imported; {} now holds {}, with {} templates",
+            args.gallery.display(),
+            size.people,
+            size.templates
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

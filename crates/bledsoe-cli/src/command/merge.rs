@@ -29,7 +29,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     gallery.merge(&args.name, &args.into)?;
     let templates = gallery.store().person(&args.into)?.map_or(0, |person| person.templates);
     if args.json {
-        console::print_json(&json!({ "gallery": args.gallery, "from": args.name, "into": args.into, "templates": templates }))?;
+        console::print_json(
+            &json!({ "gallery": args.gallery, "from": args.name, "into": args.into, "templates": templates }),
+        )?;
     } else {
         say!("{} is now part of {}, who has {templates} templates", args.name, args.into);
     }

@@ -57,7 +57,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
         .map(|found| {
             let row = found.portrait.row;
             let (photo, rect) = (found.path.display().to_string(), Some(row.detection.rect));
-            let origin = Origin { photo, sha256: row.sha256, rect, sharpness: found.portrait.sharpness, pose: found.portrait.pose };
+            let origin = Origin {
+                photo,
+                sha256: row.sha256,
+                rect,
+                sharpness: found.portrait.sharpness,
+                pose: found.portrait.pose,
+            };
             Face { embedding: found.embedding, origin }
         })
         .collect();
@@ -66,7 +72,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     gallery.reject(&args.name, &rejected)?;
     if args.json {
-        console::print_json(&json!({ "gallery": args.gallery, "not": args.name, "faces": rejected.len(), "skipped": skipped }))?;
+        console::print_json(
+            &json!({ "gallery": args.gallery, "not": args.name, "faces": rejected.len(), "skipped": skipped }),
+        )?;
     } else {
         say!("{} faces will not be taken for {} again", rejected.len(), args.name);
     }

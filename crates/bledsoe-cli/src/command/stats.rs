@@ -24,11 +24,20 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let gallery = args.key.open(&args.gallery)?;
     let (size, calibration, model) = (gallery.size()?, gallery.calibration()?, gallery.store().model());
     if args.json {
-        console::print_json(&json!({ "gallery": args.gallery, "model": model, "size": size, "calibration": calibration }))?;
+        console::print_json(
+            &json!({ "gallery": args.gallery, "model": model, "size": size, "calibration": calibration }),
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     say!("{}", gallery.store().describe());
-    say!("{} people, {} templates of {} ({} numbers), {:.1} MB", size.people, size.templates, model.id, model.dim, size.bytes as f64 / 1e6);
+    say!(
+        "{} people, {} templates of {} ({} numbers), {:.1} MB",
+        size.people,
+        size.templates,
+        model.id,
+        model.dim,
+        size.bytes as f64 / 1e6
+    );
     say!(
         "calibrated by {} synthetic strangers, {} people enrolled, {} strangers and {} mates of your own",
         calibration.synthetic,

@@ -59,7 +59,9 @@ pub fn reliability(answers: &[Answer], bins: usize) -> Result<Reliability> {
     if answers.is_empty() || bins == 0 {
         return Err(Error::Invalid("reliability needs answers and bins".into()));
     }
-    if let Some(wrong) = answers.iter().find(|a| !(0.0..=1.0).contains(&a.probability) || !(a.weight > 0.0 && a.weight.is_finite())) {
+    if let Some(wrong) =
+        answers.iter().find(|a| !(0.0..=1.0).contains(&a.probability) || !(a.weight > 0.0 && a.weight.is_finite()))
+    {
         return Err(Error::Invalid(format!("{wrong:?}: a probability from 0 to 1 and a positive weight are expected")));
     }
     let total: f64 = answers.iter().map(|answer| answer.weight).sum();
@@ -105,7 +107,8 @@ mod tests {
 
     #[test]
     fn weights_count_and_the_ends_are_inside() {
-        let found = reliability(&[answer(0.0, false, 1.0), answer(1.0, true, 3.0), answer(1.0, false, 1.0)], 5).unwrap();
+        let found =
+            reliability(&[answer(0.0, false, 1.0), answer(1.0, true, 3.0), answer(1.0, false, 1.0)], 5).unwrap();
         assert!((found.expected_calibration_error - 0.2).abs() < 1e-9, "{found:?}");
         assert_eq!(found.bins.len(), 2);
         assert!((found.bins[1].right - 0.75).abs() < 1e-12 && (found.bins[1].share - 0.8).abs() < 1e-12);

@@ -79,7 +79,9 @@ mod tests {
     /// The best sum, by trying everything.
     fn best(gains: &[Vec<f64>], used: u32) -> f64 {
         let Some((row, rest)) = gains.split_first() else { return 0.0 };
-        let with = |(person, gain): (usize, &f64)| (used >> person & 1 == 0 && *gain > 0.0).then(|| gain + best(rest, used | 1 << person));
+        let with = |(person, gain): (usize, &f64)| {
+            (used >> person & 1 == 0 && *gain > 0.0).then(|| gain + best(rest, used | 1 << person))
+        };
         row.iter().enumerate().filter_map(with).fold(best(rest, used), f64::max)
     }
 

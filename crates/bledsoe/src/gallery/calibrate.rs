@@ -55,7 +55,8 @@ impl Gallery {
         let mut scores = Vec::with_capacity(mates.len());
         for (name, face) in mates {
             let person = self.known(name)?;
-            let head = head(self.store.as_ref(), person.id)?.ok_or_else(|| Error::Invalid(format!("{name} has no template")))?;
+            let head = head(self.store.as_ref(), person.id)?
+                .ok_or_else(|| Error::Invalid(format!("{name} has no template")))?;
             scores.push(head.score(&face.vector));
         }
         let met: Vec<u8> = strangers.iter().flat_map(|face| &face.vector).flat_map(|x| x.to_le_bytes()).collect();
@@ -110,7 +111,10 @@ impl Gallery {
             (None, None) => Arc::new(Vec::new()),
         };
         if synthetic.iter().any(|stranger| stranger.len() != dim) {
-            return Err(Error::Mismatch(format!("the gallery's embeddings have {dim} numbers, those of {} have not", self.store.model().id)));
+            return Err(Error::Mismatch(format!(
+                "the gallery's embeddings have {dim} numbers, those of {} have not",
+                self.store.model().id
+            )));
         }
         self.synthetic = Some(Arc::clone(&synthetic));
         let met = match self.store.note(MET_NOTE)? {
@@ -135,8 +139,9 @@ impl Gallery {
 
     fn shown_mates(&self) -> Result<Vec<f32>> {
         match self.store.note(MATES_NOTE)? {
-            Some(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|e| Error::Invalid(format!("{}: its note {MATES_NOTE} is damaged: {e}", self.store.describe()))),
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| {
+                Error::Invalid(format!("{}: its note {MATES_NOTE} is damaged: {e}", self.store.describe()))
+            }),
             None => Ok(Vec::new()),
         }
     }
@@ -151,7 +156,8 @@ impl Gallery {
         }
         let evidence = self.evidence()?;
         let calibration = Calibration::fit(&evidence);
-        let thresholds = TOLD_RATES.iter().filter_map(|&rate| Some((rate.to_string(), calibration.as_ref()?.threshold(rate))));
+        let thresholds =
+            TOLD_RATES.iter().filter_map(|&rate| Some((rate.to_string(), calibration.as_ref()?.threshold(rate))));
         let summary = CalibrationSummary {
             synthetic: evidence.synthetic.as_ref().map_or(0, |synthetic| synthetic.tops.len()),
             enrolled: evidence.enrolled.as_ref().map_or(0, |enrolled| enrolled.tops.len()),

@@ -83,8 +83,7 @@ impl Cohort {
         for codes in codes.chunks_exact(directions) {
             let mut vector = Vec::new();
             for (range, factor) in &columns {
-                let mut part: Vec<f32> =
-                    range.clone().map(|i| mean[i] + noise[i] * gaussian(&mut random)).collect();
+                let mut part: Vec<f32> = range.clone().map(|i| mean[i] + noise[i] * gaussian(&mut random)).collect();
                 for ((&code, scale), row) in codes.iter().zip(&code_scales).zip(&basis) {
                     let code = f32::from(code as i8) * scale;
                     part.iter_mut().zip(&row[range.clone()]).for_each(|(x, direction)| *x += code * direction);
@@ -96,7 +95,11 @@ impl Cohort {
             vector.iter_mut().for_each(|x| *x /= norm);
             strangers.push(vector);
         }
-        if strangers.iter().flatten().all(|x| x.is_finite()) { Ok(strangers) } else { Err(fail("a vector without length")) }
+        if strangers.iter().flatten().all(|x| x.is_finite()) {
+            Ok(strangers)
+        } else {
+            Err(fail("a vector without length"))
+        }
     }
 }
 
@@ -143,9 +146,12 @@ mod tests {
 
     #[test]
     fn every_preset_has_strangers_of_its_own_length() {
-        for (embedder, dim) in
-            [(pipeline::DEFAULT_EMBEDDER, 320), (pipeline::FAST_EMBEDDER, 192), (pipeline::ACCURATE_EMBEDDER, 832), ("facenet", 512)]
-        {
+        for (embedder, dim) in [
+            (pipeline::DEFAULT_EMBEDDER, 320),
+            (pipeline::FAST_EMBEDDER, 192),
+            (pipeline::ACCURATE_EMBEDDER, 832),
+            ("facenet", 512),
+        ] {
             let cohort = Cohort::of(embedder).unwrap().unwrap();
             let strangers = cohort.strangers().unwrap();
             assert!(strangers.len() > 1000);

@@ -51,7 +51,9 @@ impl Rule {
             Limit::Score(score) if !(-1.0..=1.0).contains(&score) => {
                 Err(Error::Invalid(format!("threshold {score}: a similarity lies between -1 and 1")))
             }
-            _ if !within(self.prior) => Err(Error::Invalid(format!("a prior of {}: it lies between 0 and 1", self.prior))),
+            _ if !within(self.prior) => {
+                Err(Error::Invalid(format!("a prior of {}: it lies between 0 and 1", self.prior)))
+            }
             _ => Ok(()),
         }
     }

@@ -83,7 +83,8 @@ impl Gallery {
         let gains: Vec<Vec<f64>> = looked
             .iter()
             .map(|face| {
-                let gain = |person: &PersonId| face.gains.iter().find(|gain| gain.0 == *person).map_or(0.0, |gain| gain.1);
+                let gain =
+                    |person: &PersonId| face.gains.iter().find(|gain| gain.0 == *person).map_or(0.0, |gain| gain.1);
                 people.iter().map(gain).collect()
             })
             .collect();
@@ -97,7 +98,11 @@ impl Gallery {
                     decision.doubt = Some(Doubt::Taken { name });
                     decision.name = None;
                 }
-                if let Some(place) = decision.candidates.iter().position(|candidate| Some(candidate.person) == person && candidate.person != id) {
+                if let Some(place) = decision
+                    .candidates
+                    .iter()
+                    .position(|candidate| Some(candidate.person) == person && candidate.person != id)
+                {
                     let second = decision.candidates.remove(place);
                     decision.name = Some(second.name.clone());
                     decision.doubt = None;
@@ -115,7 +120,13 @@ impl Gallery {
         let vectors: Vec<&[f32]> = faces.iter().map(|face| face.embedding.vector.as_slice()).collect();
         let found = tops::nearest_people(self.store.as_ref(), &vectors, &|_| None)?;
         if found.iter().all(Vec::is_empty) {
-            let empty = || Decision { name: None, doubt: Some(Doubt::EmptyGallery), candidates: Vec::new(), threshold: 1.0, false_positive_rate: None };
+            let empty = || Decision {
+                name: None,
+                doubt: Some(Doubt::EmptyGallery),
+                candidates: Vec::new(),
+                threshold: 1.0,
+                false_positive_rate: None,
+            };
             return Ok(faces.iter().map(|_| LookedUp { decision: empty(), gains: Vec::new() }).collect());
         }
         let fitted = self.fitted()?;
@@ -190,7 +201,10 @@ impl Gallery {
         let mut most: Option<Resemblance> = None;
         for (vector, people) in vectors.iter().zip(tops::nearest_people(self.store.as_ref(), &vectors, &|_| None)?) {
             for id in people {
-                let Some(known) = Known::load(self.store.as_ref(), id)?.filter(|known| known.person.name != name) else { continue };
+                let Some(known) = Known::load(self.store.as_ref(), id)?.filter(|known| known.person.name != name)
+                else {
+                    continue;
+                };
                 let score = known.head.score(vector);
                 let rate = calibration.rate(score);
                 if rate <= SEEMS_ENROLLED && most.as_ref().is_none_or(|most| score > most.score) {
@@ -213,7 +227,8 @@ fn decide<'a>(
     let mut scored: Vec<(&Known, f32)> = people.map(|known| (known, known.head.score(vector))).collect();
     scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.person.id.cmp(&b.0.person.id)));
     // Who this face is known not to be stands last: told of, never named.
-    let (rejected, mut scored): (Vec<_>, Vec<_>) = scored.into_iter().partition(|(known, score)| known.is_rejected(vector, *score));
+    let (rejected, mut scored): (Vec<_>, Vec<_>) =
+        scored.into_iter().partition(|(known, score)| known.is_rejected(vector, *score));
     scored.truncate(CANDIDATES);
     let plain: Vec<(f32, usize)> = scored.iter().map(|(known, score)| (*score, known.head.len())).collect();
     let sure = calibration.and_then(|calibration| calibration.probabilities(&plain, rule.prior));
@@ -251,17 +266,20 @@ fn decide<'a>(
             Some(Doubt::NotThisPerson { name: known.person.name.clone() })
         }
         (None, _) => Some(Doubt::TooFar),
-        (Some(first), _) if first.score < needed => Some(if first.score >= threshold {
-            Doubt::PoorFace { faults: face.faults.clone() }
-        } else {
-            Doubt::TooFar
-        }),
-        (Some(first), _) => candidates.get(1).filter(|second| ambiguous(first, second)).map(|second| Doubt::Ambiguous { other: second.name.clone() }),
+        (Some(first), _) if first.score < needed => {
+            Some(if first.score >= threshold { Doubt::PoorFace { faults: face.faults.clone() } } else { Doubt::TooFar })
+        }
+        (Some(first), _) => candidates
+            .get(1)
+            .filter(|second| ambiguous(first, second))
+            .map(|second| Doubt::Ambiguous { other: second.name.clone() }),
     };
     LookedUp {
         decision: Decision {
             name: if doubt.is_none() { candidates.first().map(|first| first.name.clone()) } else { None },
-            false_positive_rate: calibration.zip(candidates.first()).map(|(calibration, first)| calibration.rate(first.score)),
+            false_positive_rate: calibration
+                .zip(candidates.first())
+                .map(|(calibration, first)| calibration.rate(first.score)),
             doubt,
             candidates,
             threshold: needed,

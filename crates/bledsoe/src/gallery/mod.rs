@@ -44,18 +44,18 @@ mod transfer;
 
 use std::sync::{Arc, Mutex};
 
-use self::{
-    calibrate::Fitted,
-    cohort::Cohort,
-    store::{Origin, Person, PersonId, Size, Store},
-    tops::Tops,
-};
 pub use self::{
     calibrate::CalibrationSummary,
     calibration::PRIOR,
     decision::{Candidate, Decision, Doubt, Limit, Probe, Resemblance, Rule, Verification},
     enrolment::{Enrolment, Receipt},
     transfer::{Exported, ExportedPerson, ExportedTemplate},
+};
+use self::{
+    calibrate::Fitted,
+    cohort::Cohort,
+    store::{Origin, Person, PersonId, Size, Store},
+    tops::Tops,
 };
 use crate::{Error, Result, embed::Embedding};
 
@@ -149,7 +149,10 @@ impl Gallery {
 
     fn known(&self, name: &str) -> Result<Person> {
         self.store.person(name)?.ok_or_else(|| {
-            Error::Invalid(format!("{}: nobody called {name:?} is enrolled; `bledsoe list` shows who is", self.store.describe()))
+            Error::Invalid(format!(
+                "{}: nobody called {name:?} is enrolled; `bledsoe list` shows who is",
+                self.store.describe()
+            ))
         })
     }
 

@@ -69,7 +69,10 @@ impl Exported {
         let exported: Self = serde_json::from_reader(BufReader::new(file))
             .map_err(|e| Error::format(path, format!("not a gallery that `bledsoe export` wrote: {e}")))?;
         if exported.version > VERSION {
-            return Err(Error::format(path, format!("version {} of the format, and this program knows {VERSION}", exported.version)));
+            return Err(Error::format(
+                path,
+                format!("version {} of the format, and this program knows {VERSION}", exported.version),
+            ));
         }
         Ok(exported)
     }
@@ -83,7 +86,8 @@ impl Exported {
         let mut people: BTreeMap<String, Vec<ExportedTemplate>> = BTreeMap::new();
         for row in rows {
             let Some(name) = row.person else { continue };
-            let origin = Origin { photo: row.path, sha256: row.sha256, rect: Some(row.detection.rect), ..Origin::default() };
+            let origin =
+                Origin { photo: row.path, sha256: row.sha256, rect: Some(row.detection.rect), ..Origin::default() };
             people.entry(name).or_default().push(ExportedTemplate { role: Role::Enrolled, vector: row.vector, origin });
         }
         let person = |(name, templates)| ExportedPerson { name, labels: BTreeMap::new(), templates };
@@ -139,7 +143,14 @@ impl Gallery {
             writer.write(&rows)?;
             let settings = serde_json::json!({ "exported_from": self.store().describe() });
             let version = env!("CARGO_PKG_VERSION").to_owned();
-            let origin = table::Origin { version, model: model.id.clone(), dim: model.dim, scheme: Scheme::Arcface5, settings, skipped: Vec::new() };
+            let origin = table::Origin {
+                version,
+                model: model.id.clone(),
+                dim: model.dim,
+                scheme: Scheme::Arcface5,
+                settings,
+                skipped: Vec::new(),
+            };
             writer.finish(&origin).map(|_| ())
         })
     }
@@ -152,7 +163,10 @@ impl Gallery {
     pub fn import(&mut self, exported: Exported, done: impl FnMut(usize) -> bool) -> Result<()> {
         let model = self.store().model().clone();
         if exported.model != model {
-            return Err(Error::Mismatch(format!("embeddings of {} cannot go into a gallery of {}", exported.model.id, model.id)));
+            return Err(Error::Mismatch(format!(
+                "embeddings of {} cannot go into a gallery of {}",
+                exported.model.id, model.id
+            )));
         }
         let (mut people, mut rejected) = (Vec::new(), Vec::new());
         for person in exported.people {

@@ -33,10 +33,10 @@ pub use chunk::chunks;
 pub use finder::Finder;
 pub(crate) use finder::batches;
 pub use journal::Journal;
-pub use portraits::{Portrait, portraits};
 pub use loader::{
     ACCURATE_EMBEDDER, DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, FAST_DETECTOR, FAST_EMBEDDER, Loader,
 };
+pub use portraits::{Portrait, portraits};
 
 use crate::{
     Error, Result,

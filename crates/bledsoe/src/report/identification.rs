@@ -171,7 +171,12 @@ mod tests {
         assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("<script"));
         assert!(html.contains("Ada &amp; Co") && !html.contains("Ada & Co"));
         assert!(html.contains("a &lt;new&gt; photo") && html.contains("1 &lt; 2"));
-        assert!(html.contains("0.730, 98.0 %") && html.contains("width:73%") && html.contains("width:0%") && html.contains("left:40%"));
+        assert!(
+            html.contains("0.730, 98.0 %")
+                && html.contains("width:73%")
+                && html.contains("width:0%")
+                && html.contains("left:40%")
+        );
     }
 
     #[test]

@@ -81,7 +81,8 @@ fn decide(gallery: &Gallery, faces: Vec<Found>, args: &Args) -> bledsoe::Result<
     }
     let decided = photos.into_iter().map(|photo| {
         let faults: Vec<Vec<Fault>> = photo.iter().map(Found::faults).collect();
-        let probe = |(face, faults): (&Found, &Vec<Fault>)| Probe { embedding: face.embedding.clone(), faults: faults.clone() };
+        let probe =
+            |(face, faults): (&Found, &Vec<Fault>)| Probe { embedding: face.embedding.clone(), faults: faults.clone() };
         let probes: Vec<Probe> = photo.iter().zip(&faults).map(probe).collect();
         let decisions = gallery.identify_together(&probes, &rule)?;
         let faces = photo.into_iter().zip(faults).zip(decisions);
@@ -97,7 +98,11 @@ fn mark(faces: &[Identified], args: &Args) -> Vec<Skipped> {
         return Vec::new();
     }
     let path = &first.face.path;
-    let failed = |stage: &str, error: anyhow::Error| Skipped { path: path.display().to_string(), stage: stage.into(), reason: format!("{error:#}") };
+    let failed = |stage: &str, error: anyhow::Error| Skipped {
+        path: path.display().to_string(),
+        stage: stage.into(),
+        reason: format!("{error:#}"),
+    };
     let mut skipped = Vec::new();
     if let Some(folder) = &args.annotate {
         skipped.extend(draw(faces, path, folder, &first.face.portrait.row.path).err().map(|e| failed("annotate", e)));
@@ -131,7 +136,10 @@ fn draw(faces: &[Identified], path: &Path, folder: &Path, relative: &str) -> Res
 fn write_regions(faces: &[Identified], path: &Path) -> Result<()> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     let metadata = Metadata::of(&bytes, &Limits::default())?;
-    let region = |face: &Identified| FaceRegion { name: face.decision.name.clone(), rect: face.face.portrait.row.detection.rect };
+    let region = |face: &Identified| FaceRegion {
+        name: face.decision.name.clone(),
+        rect: face.face.portrait.row.detection.rect,
+    };
     let named: Vec<FaceRegion> = faces.iter().map(region).collect();
     regions::write(path, &metadata, &named)?;
     Ok(())
@@ -158,9 +166,17 @@ fn tell(face: &Identified) {
         _ => String::new(),
     };
     let said = match (&decision.name, best, &decision.doubt) {
-        (Some(name), Some(best), _) => format!("{name}{}, score {:.3}", sure(best.probability, best.interval), best.score),
+        (Some(name), Some(best), _) => {
+            format!("{name}{}, score {:.3}", sure(best.probability, best.interval), best.score)
+        }
         (_, Some(best), Some(doubt)) => {
-            format!("unknown ({doubt}; most like {}{}, score {:.3} of {:.3} needed)", best.name, sure(best.probability, best.interval), best.score, decision.threshold)
+            format!(
+                "unknown ({doubt}; most like {}{}, score {:.3} of {:.3} needed)",
+                best.name,
+                sure(best.probability, best.interval),
+                best.score,
+                decision.threshold
+            )
         }
         (_, None, Some(doubt)) => format!("unknown ({doubt})"),
         _ => "unknown".into(),
@@ -171,7 +187,8 @@ fn tell(face: &Identified) {
 fn write_csv(file: &Path, identified: &[Identified]) -> Result<()> {
     let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let number = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
-    let mut csv = String::from("path,face,left,top,right,bottom,name,probability,score,threshold,false_positive_rate,doubt\n");
+    let mut csv =
+        String::from("path,face,left,top,right,bottom,name,probability,score,threshold,false_positive_rate,doubt\n");
     for face in identified {
         let (rect, decision) = (&face.face.portrait.row.detection.rect, &face.decision);
         csv += &format!(

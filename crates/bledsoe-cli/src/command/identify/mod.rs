@@ -20,7 +20,9 @@ use crate::{
 /// With --model, one face of each photo is classified (for group photos give --select all). It is called unknown when nobody is
 /// probable enough, or when it is too unlike the most probable person. The probability is among the people trained on.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  bledsoe identify staff.gallery party.jpg\n  bledsoe identify staff.gallery photos/ --fpir 0.001 --annotate seen/\n  bledsoe identify --model lfw.bledsoe party.jpg --select all")]
+#[command(
+    after_help = "Examples:\n  bledsoe identify staff.gallery party.jpg\n  bledsoe identify staff.gallery photos/ --fpir 0.001 --annotate seen/\n  bledsoe identify --model lfw.bledsoe party.jpg --select all"
+)]
 pub struct Args {
     /// The gallery, then photos, folders of photos or chips, or tables that `embed` wrote; with --model, only the latter
     #[arg(required = true, value_name = "GALLERY | PHOTO")]

@@ -47,7 +47,9 @@ pub fn run(args: &Args, path: &Path, name: &str, photo: &Path) -> Result<ExitCod
     } else {
         let percent = |p: f64| format!("{:.1} %", 100.0 * p);
         let sure = match (said.probability, said.interval) {
-            (Some(p), Some([low, high])) => format!("; probability {} ({} to {})", percent(p), percent(low), percent(high)),
+            (Some(p), Some([low, high])) => {
+                format!("; probability {} ({} to {})", percent(p), percent(low), percent(high))
+            }
             _ => String::new(),
         };
         say!(

@@ -14,7 +14,9 @@ use crate::{
 
 /// Tell whether two photos show the same person, or whether a photo shows a person enrolled (1:1 verification).
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  bledsoe verify passport.jpg selfie.jpg\n  bledsoe verify staff.gallery \"Ada Lovelace\" door.jpg --far 0.001")]
+#[command(
+    after_help = "Examples:\n  bledsoe verify passport.jpg selfie.jpg\n  bledsoe verify staff.gallery \"Ada Lovelace\" door.jpg --far 0.001"
+)]
 pub struct Args {
     /// Two photos; or a gallery, the name of somebody enrolled, and a photo
     #[arg(required = true, num_args = 2..=3, value_name = "A B | GALLERY NAME PHOTO")]

@@ -104,9 +104,8 @@ fn smoothed(scores: impl Iterator<Item = (f64, f64)>, kernel: f64) -> Vec<f64> {
         total += weight;
     }
     let reach = (4.0 * kernel / STEP).ceil() as usize;
-    let taps: Vec<f64> = (0..=2 * reach)
-        .map(|i| (-0.5 * ((i as f64 - reach as f64) * STEP / kernel).powi(2)).exp())
-        .collect();
+    let taps: Vec<f64> =
+        (0..=2 * reach).map(|i| (-0.5 * ((i as f64 - reach as f64) * STEP / kernel).powi(2)).exp()).collect();
     let sum: f64 = taps.iter().sum();
     let mut density = vec![0.0; POINTS];
     for (i, weight) in bins.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
@@ -147,14 +146,20 @@ mod tests {
 
     #[test]
     fn the_probability_is_bayes_rule_of_two_bells() {
-        let bell = |x: f64, mean: f64, sd: f64| (-0.5 * ((x - mean) / sd).powi(2)).exp() / (sd * std::f64::consts::TAU.sqrt());
+        let bell =
+            |x: f64, mean: f64, sd: f64| (-0.5 * ((x - mean) / sd).powi(2)).exp() / (sd * std::f64::consts::TAU.sqrt());
         let strangers: Vec<_> = normal(0.5, 0.05, 20_000).into_iter().map(|s| (s.into(), 1.0)).collect();
         let curve = curve(&strangers, &normal(0.75, 0.1, 20_000));
         // The kernels widen the bells a little.
         let (own, other) = (f64::hypot(0.1, MATE_KERNEL), f64::hypot(0.05, STRANGER_KERNEL));
         for score in [0.56, 0.6, 0.62, 0.65] {
             let ratio = bell(score, 0.75, own) / bell(score, 0.5, other);
-            assert!((curve.ratio(score) - ratio.ln()).abs() < 0.4, "{score}: {} and {}", curve.ratio(score), ratio.ln());
+            assert!(
+                (curve.ratio(score) - ratio.ln()).abs() < 0.4,
+                "{score}: {} and {}",
+                curve.ratio(score),
+                ratio.ln()
+            );
         }
         let probabilities: Vec<f64> = (0..200).map(|i| curve.probability(f64::from(i) / 100.0 - 1.0, 0.5)).collect();
         assert!(probabilities.is_sorted() && probabilities[0] < 0.01 && *probabilities.last().unwrap() > 0.99);

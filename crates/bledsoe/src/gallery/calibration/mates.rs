@@ -16,7 +16,9 @@ impl Mates {
     /// Of quantiles for each count of templates; `None` without any, or with fewer than two or unsorted quantiles.
     pub(in crate::gallery) fn new(mut by_templates: Vec<(usize, Vec<f32>)>) -> Option<Self> {
         by_templates.sort_by_key(|(templates, _)| *templates);
-        let sound = |quantiles: &[f32]| quantiles.len() >= 2 && quantiles.is_sorted() && quantiles.iter().all(|q| q.is_finite());
+        let sound = |quantiles: &[f32]| {
+            quantiles.len() >= 2 && quantiles.is_sorted() && quantiles.iter().all(|q| q.is_finite())
+        };
         (!by_templates.is_empty() && by_templates.iter().all(|(_, quantiles)| sound(quantiles)))
             .then_some(Self { by_templates, shown: Vec::new() })
     }
@@ -51,7 +53,8 @@ mod tests {
     #[test]
     fn the_nearest_count_is_taken() {
         let mates = Mates::new(vec![(4, vec![0.7, 0.9]), (1, vec![0.5, 0.7, 0.9])]).unwrap();
-        let middle = |templates| mates.scores(templates).map(|(s, _)| s).sum::<f64>() / mates.scores(templates).count() as f64;
+        let middle =
+            |templates| mates.scores(templates).map(|(s, _)| s).sum::<f64>() / mates.scores(templates).count() as f64;
         assert!((middle(1) - 0.7).abs() < 1e-6 && (middle(100) - 0.8).abs() < 1e-6);
         assert_eq!(mates.scores(1).count(), 2);
         assert_eq!(mates.scores(3).count(), 1);

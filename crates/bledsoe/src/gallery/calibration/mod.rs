@@ -164,7 +164,8 @@ fn probabilities(curves: &Curves, candidates: &[(f32, usize)], prior: f64) -> Ve
 
 fn nearest_count(templates: usize) -> usize {
     let ratio = |count: usize| (count as f64 / templates.max(1) as f64).ln().abs();
-    let nearest = (0..TEMPLATE_COUNTS.len()).min_by(|&a, &b| ratio(TEMPLATE_COUNTS[a]).total_cmp(&ratio(TEMPLATE_COUNTS[b])));
+    let nearest =
+        (0..TEMPLATE_COUNTS.len()).min_by(|&a, &b| ratio(TEMPLATE_COUNTS[a]).total_cmp(&ratio(TEMPLATE_COUNTS[b])));
     nearest.unwrap_or_default()
 }
 
@@ -180,14 +181,13 @@ fn strangers(evidence: &Evidence, shift: f64, mut resample: impl FnMut() -> f64)
         let seen = enrolled.map_or(*pairs, |enrolled| enrolled.pairs);
         let unknown = BETWEEN_GALLERIES * (MEAN_HALF / (MEAN_HALF + people)).sqrt();
         let mean = (MEAN_HALF * pairs.mean + people * seen.mean) / (MEAN_HALF + people) + shift * unknown;
-        let variance = (SPREAD_HALF * pairs.deviation.powi(2) + people * seen.deviation.powi(2)) / (SPREAD_HALF + people);
+        let variance =
+            (SPREAD_HALF * pairs.deviation.powi(2) + people * seen.deviation.powi(2)) / (SPREAD_HALF + people);
         let stretch = if pairs.deviation > 0.0 { variance.sqrt() / pairs.deviation } else { 1.0 };
         // All synthetic ones together weigh as REAL_HALF real ones.
         let weight = REAL_HALF / tops.len().max(1) as f64;
         let weight = if real > 0.0 { weight } else { 1.0 };
-        scores.extend(
-            tops.iter().map(|&top| (mean + (f64::from(top) - pairs.mean) * stretch, weight * resample())),
-        );
+        scores.extend(tops.iter().map(|&top| (mean + (f64::from(top) - pairs.mean) * stretch, weight * resample())));
     }
     scores
 }
