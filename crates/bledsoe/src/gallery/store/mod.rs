@@ -5,7 +5,7 @@
 //! decides nothing.
 //!
 //! - [`FileStore`] is one file (SQLite), with an index in memory: one writer and many readers, in any number of processes.
-//! - [`PostgresStore`] is a PostgreSQL database with pgvector (feature `postgres`).
+//! - `PostgresStore` is a PostgreSQL database with pgvector (feature `postgres`).
 //!
 //! What happens inside [`Store::atomically`] happens wholly or not at all, whenever the program or the machine stops.
 

@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 use postgres::{Row, types::Type};
 
 use super::{Hit, Model, NewTemplate, Person, PersonId, Role, Size, Store, StoredTemplate, TemplateId};
-use crate::{Error, Result, hash, search::GRAPH_PAYS};
+use crate::{
+    Error, Result, hash,
+    search::{self, GRAPH_PAYS},
+};
 use connection::Connection;
 use schema::read;
 
 /// Rows that are sent or fetched at once.
 const PAGE: usize = 1000;
-/// How far from 1 the squared length of a unit vector may be.
-const UNIT_TOLERANCE: f64 = 1e-3;
 
 /// A gallery in one schema of a PostgreSQL database.
 ///
@@ -116,7 +117,7 @@ impl PostgresStore {
     fn must_exist(&self, id: PersonId) -> Result<()> {
         match self.connection.row("SELECT 1 FROM person WHERE id = $1", &[(&id, Type::INT8)])? {
             Some(_) => Ok(()),
-            None => Err(Error::Invalid(format!("there is no person of the number {id}"))),
+            None => Err(Error::Invalid(format!("no person has the number {id}"))),
         }
     }
 
@@ -196,22 +197,6 @@ impl PostgresStore {
         let seen = look();
         self.connection.roll_back();
         seen
-    }
-
-    fn check_vectors<'a>(&self, vectors: impl IntoIterator<Item = &'a [f32]>) -> Result<()> {
-        for vector in vectors {
-            if vector.len() != self.model.dim {
-                let (found, dim) = (vector.len(), self.model.dim);
-                return Err(Error::Mismatch(format!("a vector of {found} numbers in a gallery of {dim}")));
-            }
-            let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-            // Not so for a NaN.
-            let unit = (square - 1.0).abs() <= UNIT_TOLERANCE;
-            if !unit {
-                return Err(Error::Invalid(format!("a vector of length {}, not 1", square.sqrt())));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -314,7 +299,8 @@ impl Store for PostgresStore {
     }
 
     fn add(&mut self, id: PersonId, templates: &[NewTemplate]) -> Result<Vec<TemplateId>> {
-        self.check_vectors(templates.iter().map(|template| template.vector.as_slice()))?;
+        let vectors: Vec<&[f32]> = templates.iter().map(|template| template.vector.as_slice()).collect();
+        search::check(&vectors, self.model.dim)?;
         check_text(templates.iter().flat_map(|t| [t.origin.photo.as_str(), t.origin.sha256.as_str()]))?;
         self.write(|store| {
             store.must_exist(id)?;
@@ -373,7 +359,7 @@ impl Store for PostgresStore {
     }
 
     fn nearest(&self, probes: &[&[f32]], k: usize) -> Result<Vec<Vec<Hit>>> {
-        self.check_vectors(probes.iter().copied())?;
+        search::check(probes, self.model.dim)?;
         let mut hits = vec![Vec::new(); probes.len()];
         if k == 0 || probes.is_empty() {
             return Ok(hits);
@@ -449,7 +435,7 @@ impl Store for PostgresStore {
                 seen += 1;
                 match template {
                     Ok(template) => {
-                        if let Err(e) = self.check_vectors([template.template.vector.as_slice()]) {
+                        if let Err(e) = search::check(&[&template.template.vector], self.model.dim) {
                             wrong.push(format!("template {} holds {e}", template.id));
                         }
                     }
