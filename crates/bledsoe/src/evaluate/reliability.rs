@@ -60,7 +60,7 @@ pub fn reliability(answers: &[Answer], bins: usize) -> Result<Reliability> {
         return Err(Error::Invalid("reliability needs answers and bins".into()));
     }
     if let Some(wrong) =
-        answers.iter().find(|a| !(0.0..=1.0).contains(&a.probability) || !(a.weight > 0.0 && a.weight.is_finite()))
+        answers.iter().find(|a| !((0.0..=1.0).contains(&a.probability) && a.weight > 0.0 && a.weight.is_finite()))
     {
         return Err(Error::Invalid(format!("{wrong:?}: a probability from 0 to 1 and a positive weight are expected")));
     }

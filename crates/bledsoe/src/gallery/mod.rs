@@ -56,8 +56,8 @@ pub use self::{
 use self::{
     calibrate::Fitted,
     cohort::Cohort,
-    store::{Origin, Person, PersonId, Size, Store},
-    tops::Tops,
+    store::{Origin, Person, Size, Store},
+    tops::{Changed, Tops},
 };
 use crate::{Error, Result, embed::Embedding};
 
@@ -136,7 +136,7 @@ impl Gallery {
     }
 
     /// Changes the store by `work`, which says who was changed, each with whether they had templates before; all of it or nothing.
-    fn change(&mut self, work: &mut dyn FnMut(&mut dyn Store) -> Result<Vec<(PersonId, bool)>>) -> Result<()> {
+    fn change(&mut self, work: &mut dyn FnMut(&mut dyn Store) -> Result<Vec<Changed>>) -> Result<()> {
         let strangers = self.strangers()?;
         self.store.atomically(&mut |store| {
             let changed = work(store)?;

@@ -49,6 +49,9 @@ struct Sampled {
     moments: (f64, f64),
 }
 
+/// A person who was changed, and whether they had templates before.
+pub(super) type Changed = (PersonId, bool);
+
 /// All strangers' tops.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tops {
@@ -96,12 +99,7 @@ impl Tops {
 
     /// Brings them up to date after the people of `changed` were changed in `store`, each with whether they had templates
     /// before.
-    pub(super) fn update(
-        &mut self,
-        store: &dyn Store,
-        strangers: &Strangers,
-        changed: &[(PersonId, bool)],
-    ) -> Result<()> {
+    pub(super) fn update(&mut self, store: &dyn Store, strangers: &Strangers, changed: &[Changed]) -> Result<()> {
         let heads: Vec<(PersonId, Option<Head>)> =
             changed.iter().map(|&(id, _)| Ok((id, head(store, id)?))).collect::<Result<_>>()?;
         for (vectors, tops) in [(&*strangers.synthetic, &mut self.synthetic), (&strangers.met, &mut self.met)] {
@@ -121,7 +119,7 @@ impl Tops {
         &mut self,
         store: &dyn Store,
         strangers: &Strangers,
-        changed: &[(PersonId, bool)],
+        changed: &[Changed],
         heads: &[(PersonId, Option<Head>)],
     ) -> Result<()> {
         // Who is there now: the changed people may have come, gone, or be others than they were.

@@ -16,7 +16,6 @@ use crate::{
         Embedding,
         table::{self, FaceRow, TableWriter},
     },
-    geometry::Rect,
     landmark::{Landmarks, Scheme},
 };
 
@@ -194,7 +193,7 @@ fn row(person: Option<String>, origin: Origin, vector: Vec<f32>) -> FaceRow {
         person,
         sha256: origin.sha256,
         face: 0,
-        detection: Detection { rect: origin.rect.unwrap_or(Rect::default()), score: 1.0, points: None },
+        detection: Detection { rect: origin.rect.unwrap_or_default(), score: 1.0, points: None },
         landmarks: Landmarks { scheme: Scheme::Arcface5, points: Vec::new() },
         vector,
     }
