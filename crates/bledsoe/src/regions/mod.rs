@@ -51,7 +51,7 @@ pub struct FaceRegion {
     pub rect: Rect,
 }
 
-/// What [`write`] did.
+/// What [`write()`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     /// New regions in the sidecar.
@@ -60,7 +60,7 @@ pub struct Written {
     pub kept: usize,
 }
 
-/// The sidecar that [`write`] writes: the photo's name with `.xmp` added.
+/// The sidecar that [`write()`] writes: the photo's name with `.xmp` added.
 pub fn sidecar(photo: &Path) -> PathBuf {
     photo.with_added_extension("xmp")
 }
