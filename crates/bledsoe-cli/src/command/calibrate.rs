@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     arguments::{EngineArgs, FinderArgs},
     console,
-    gallery::KeyArgs,
+    gallery::{GalleryArgs, shown},
     portraits::{Inputs, Stages},
 };
 
@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
     #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let mut gallery = args.key.open(&args.gallery)?;
+    let mut gallery = args.opening.open(&args.gallery)?;
     let Some(with) = &args.with else {
         let calibration = gallery.fit_anew()?;
         return tell(&args, &calibration, &[]);
@@ -82,7 +82,9 @@ fn tell(
     skipped: &[bledsoe::dataset::Skipped],
 ) -> Result<ExitCode> {
     if args.json {
-        console::print_json(&json!({ "gallery": args.gallery, "calibration": calibration, "skipped": skipped }))?;
+        console::print_json(
+            &json!({ "gallery": shown(&args.gallery), "calibration": calibration, "skipped": skipped }),
+        )?;
     } else {
         say!(
             "calibrated by {} synthetic strangers, {} people enrolled, {} strangers and {} mates of your own",

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     arguments::{EmbedderArgs, EngineArgs, FinderArgs},
     console,
-    gallery::KeyArgs,
+    gallery::{GalleryArgs, shown},
     portraits::{Found, Inputs, Stages},
 };
 
@@ -55,7 +55,7 @@ pub struct Args {
     #[command(flatten)]
     embedder: EmbedderArgs,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
     #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]
@@ -80,19 +80,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("enroll takes one face of a photo: use --select center or largest");
     }
     let asked = args.embedder.asked(&args.finder);
-    let (mut gallery, embedder) = if args.gallery.exists() {
-        let gallery = args.key.open(&args.gallery)?;
-        let embedder = gallery.store().model().id.clone();
-        if let Some(asked) = asked.filter(|asked| *asked != embedder) {
-            bail!(
-                "{}: its embeddings are of {embedder}, not of {asked}: leave --embedder out, or make another gallery",
-                args.gallery.display()
-            );
-        }
-        (Some(gallery), embedder)
-    } else {
-        (None, args.embedder.name(&args.finder).to_owned())
+    let mut gallery = args.opening.find(&args.gallery)?;
+    let embedder = match &gallery {
+        Some(gallery) => gallery.store().model().id.clone(),
+        None => args.embedder.name(&args.finder).to_owned(),
     };
+    if let Some(asked) = asked.filter(|asked| *asked != embedder) {
+        bail!(
+            "{}: its embeddings are of {embedder}, not of {asked}: leave --embedder out, or make another gallery",
+            shown(&args.gallery)
+        );
+    }
     let inputs = Inputs::open(&args.photos, &embedder)?;
     let loader = args.engine.loader_for(inputs.photos())?;
     let stages = Stages::open(&inputs, &args.finder, &loader, &embedder)?;
@@ -104,7 +102,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 Some(gallery) => gallery,
                 None => {
                     let model = Model { id: embedder.clone(), dim: first.embedding.vector.len() };
-                    let made = args.key.open_or_create(&args.gallery, &model);
+                    let made = args.opening.create(&args.gallery, &model);
                     gallery.insert(made.map_err(|e| bledsoe::Error::Invalid(format!("{e:#}")))?)
                 }
             };
@@ -192,7 +190,7 @@ fn tell(
     let size = gallery.map(Gallery::size).transpose()?;
     if args.json {
         console::print_json(&json!({
-            "gallery": args.gallery, "enrolled": outcome.enrolled, "faces": faces, "already_enrolled": outcome.already,
+            "gallery": shown(&args.gallery), "enrolled": outcome.enrolled, "faces": faces, "already_enrolled": outcome.already,
             "skipped": skipped, "size": size, "embedder": gallery.map(|g| g.store().model()), "engine": loader.engine(),
         }))?;
     } else {
@@ -201,7 +199,7 @@ fn tell(
             outcome.enrolled.len(),
             outcome.already,
             skipped.len(),
-            args.gallery.display(),
+            shown(&args.gallery),
             size.map_or(0, |size| size.people)
         );
     }

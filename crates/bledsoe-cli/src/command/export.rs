@@ -5,7 +5,11 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use serde_json::json;
 
-use crate::{arguments::is_table_name, console, gallery::KeyArgs};
+use crate::{
+    arguments::is_table_name,
+    console,
+    gallery::{GalleryArgs, shown},
+};
 
 /// Write a gallery's people and templates to a file: JSON with everything, or a Parquet table of the embeddings.
 ///
@@ -23,12 +27,12 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
     console::check_folder(&args.out)?;
-    let gallery = args.key.open(&args.gallery)?;
+    let gallery = args.opening.open(&args.gallery)?;
     let size = gallery.size()?;
     if is_table_name(&args.out) {
         gallery.export_table(&args.out)?
@@ -36,7 +40,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         gallery.export_json(&args.out)?
     }
     if args.json {
-        console::print_json(&json!({ "gallery": args.gallery, "out": args.out, "size": size }))?;
+        console::print_json(&json!({ "gallery": shown(&args.gallery), "out": args.out, "size": size }))?;
     } else {
         say!("{} people and {} templates in {}", size.people, size.templates, args.out.display());
     }

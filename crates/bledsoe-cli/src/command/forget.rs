@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 
-use crate::{console, gallery::KeyArgs};
+use crate::{console, gallery::GalleryArgs};
 
 /// Forget a person: the templates are overwritten in the file, not only unlinked. Prints a receipt of what was erased.
 #[derive(clap::Args)]
@@ -18,11 +18,11 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let receipt = args.key.open(&args.gallery)?.forget(&args.name)?;
+    let receipt = args.opening.open(&args.gallery)?.forget(&args.name)?;
     if args.json {
         console::print_json(&receipt)?;
     } else {

@@ -5,7 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use serde_json::json;
 
-use crate::{console, gallery::KeyArgs};
+use crate::{
+    console,
+    gallery::{GalleryArgs, shown},
+};
 
 /// Look after a gallery's file.
 #[derive(clap::Args)]
@@ -32,7 +35,7 @@ struct Common {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
@@ -43,14 +46,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 fn check(args: &Common) -> Result<ExitCode> {
-    let mut gallery = args.key.open(&args.gallery)?;
+    let mut gallery = args.opening.open(&args.gallery)?;
     let (faults, size) = (gallery.examine()?, gallery.size()?);
     if args.json {
         console::print_json(
-            &json!({ "gallery": args.gallery, "sound": faults.is_empty(), "faults": faults, "size": size }),
+            &json!({ "gallery": shown(&args.gallery), "sound": faults.is_empty(), "faults": faults, "size": size }),
         )?;
     } else if faults.is_empty() {
-        say!("{}: {} people and {} templates, all sound", args.gallery.display(), size.people, size.templates);
+        say!("{}: {} people and {} templates, all sound", shown(&args.gallery), size.people, size.templates);
     } else {
         faults.iter().for_each(|fault| say!("{fault}"));
     }
@@ -58,7 +61,7 @@ fn check(args: &Common) -> Result<ExitCode> {
 }
 
 fn index(args: &Common) -> Result<ExitCode> {
-    let mut gallery = args.key.open(&args.gallery)?;
+    let mut gallery = args.opening.open(&args.gallery)?;
     let templates = gallery.size()?.templates;
     console::with_progress(templates, console::NOT_KEPT, |monitor| {
         gallery.build_index(&mut |done, _| {
@@ -71,9 +74,9 @@ fn index(args: &Common) -> Result<ExitCode> {
         })
     })?;
     if args.json {
-        console::print_json(&json!({ "gallery": args.gallery, "size": gallery.size()? }))?;
+        console::print_json(&json!({ "gallery": shown(&args.gallery), "size": gallery.size()? }))?;
     } else {
-        say!("{}: {templates} templates are ready to be searched", args.gallery.display());
+        say!("{}: {templates} templates are ready to be searched", shown(&args.gallery));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,11 @@ use anyhow::{Result, bail};
 use bledsoe::gallery::Exported;
 use serde_json::json;
 
-use crate::{arguments::is_table, console, gallery::KeyArgs};
+use crate::{
+    arguments::is_table,
+    console,
+    gallery::{GalleryArgs, shown},
+};
 
 /// Enroll everybody of a file that `export` or `embed` wrote.
 ///
@@ -25,7 +29,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
 }
 
 /// What a stopped run keeps.
@@ -38,7 +42,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if exported.people.is_empty() {
         bail!("{}: nobody is named in it", args.file.display());
     }
-    let mut gallery = args.key.open_or_create(&args.gallery, &exported.model)?;
+    let mut gallery = match args.opening.find(&args.gallery)? {
+        Some(gallery) => gallery,
+        None => args.opening.create(&args.gallery, &exported.model)?,
+    };
     let people = exported.people.len();
     console::with_progress(people, KEPT, |monitor| {
         gallery.import(exported, |done| {
@@ -48,11 +55,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     })?;
     let size = gallery.size()?;
     if args.json {
-        console::print_json(&json!({ "gallery": args.gallery, "imported": people, "size": size }))?;
+        console::print_json(&json!({ "gallery": shown(&args.gallery), "imported": people, "size": size }))?;
     } else {
         say!(
             "{people} people imported; {} now holds {}, with {} templates",
-            args.gallery.display(),
+            shown(&args.gallery),
             size.people,
             size.templates
         );

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 
-use crate::{console, gallery::KeyArgs};
+use crate::{console, gallery::GalleryArgs};
 
 /// List the people of a gallery.
 #[derive(clap::Args)]
@@ -16,11 +16,11 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let mut people = args.key.open(&args.gallery)?.store().people()?;
+    let mut people = args.opening.open(&args.gallery)?.store().people()?;
     people.sort_by(|a, b| a.name.cmp(&b.name));
     if args.json {
         console::print_json(&people)?;

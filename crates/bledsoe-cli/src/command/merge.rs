@@ -5,7 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use serde_json::json;
 
-use crate::{console, gallery::KeyArgs};
+use crate::{
+    console,
+    gallery::{GalleryArgs, shown},
+};
 
 /// Make two people of a gallery one, who turned out to be the same.
 #[derive(clap::Args)]
@@ -21,16 +24,16 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let mut gallery = args.key.open(&args.gallery)?;
+    let mut gallery = args.opening.open(&args.gallery)?;
     gallery.merge(&args.name, &args.into)?;
     let templates = gallery.store().person(&args.into)?.map_or(0, |person| person.templates);
     if args.json {
         console::print_json(
-            &json!({ "gallery": args.gallery, "from": args.name, "into": args.into, "templates": templates }),
+            &json!({ "gallery": shown(&args.gallery), "from": args.name, "into": args.into, "templates": templates }),
         )?;
     } else {
         say!("{} is now part of {}, who has {templates} templates", args.name, args.into);

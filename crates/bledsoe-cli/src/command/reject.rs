@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     arguments::{EngineArgs, FinderArgs},
     console,
-    gallery::KeyArgs,
+    gallery::{GalleryArgs, shown},
     portraits::{Found, Inputs, Stages},
 };
 
@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
     #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.finder.takes_all() {
         bail!("reject takes one face of a photo: use --select center or largest");
     }
-    let mut gallery = args.key.open(&args.gallery)?;
+    let mut gallery = args.opening.open(&args.gallery)?;
     let embedder = gallery.store().model().id.clone();
     let inputs = Inputs::open(&args.photos, &embedder)?;
     let loader = args.engine.loader_for(inputs.photos())?;
@@ -73,7 +73,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     gallery.reject(&args.name, &rejected)?;
     if args.json {
         console::print_json(
-            &json!({ "gallery": args.gallery, "not": args.name, "faces": rejected.len(), "skipped": skipped }),
+            &json!({ "gallery": shown(&args.gallery), "not": args.name, "faces": rejected.len(), "skipped": skipped }),
         )?;
     } else {
         say!("{} faces will not be taken for {} again", rejected.len(), args.name);

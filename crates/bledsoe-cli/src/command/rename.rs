@@ -5,7 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use serde_json::json;
 
-use crate::{console, gallery::KeyArgs};
+use crate::{
+    console,
+    gallery::{GalleryArgs, shown},
+};
 
 /// Give a person enrolled another name.
 #[derive(clap::Args)]
@@ -21,13 +24,13 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    args.key.open(&args.gallery)?.rename(&args.name, &args.new)?;
+    args.opening.open(&args.gallery)?.rename(&args.name, &args.new)?;
     if args.json {
-        console::print_json(&json!({ "gallery": args.gallery, "from": args.name, "to": args.new }))?;
+        console::print_json(&json!({ "gallery": shown(&args.gallery), "from": args.name, "to": args.new }))?;
     } else {
         say!("{} is now called {}", args.name, args.new);
     }

@@ -5,7 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use serde_json::json;
 
-use crate::{console, gallery::KeyArgs};
+use crate::{
+    console,
+    gallery::{GalleryArgs, shown},
+};
 
 /// Tell how large a gallery is, and what its decisions rest on.
 #[derive(clap::Args)]
@@ -17,15 +20,15 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let gallery = args.key.open(&args.gallery)?;
+    let gallery = args.opening.open(&args.gallery)?;
     let (size, calibration, model) = (gallery.size()?, gallery.calibration()?, gallery.store().model());
     if args.json {
         console::print_json(
-            &json!({ "gallery": args.gallery, "model": model, "size": size, "calibration": calibration }),
+            &json!({ "gallery": shown(&args.gallery), "model": model, "size": size, "calibration": calibration }),
         )?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -19,6 +19,7 @@ use serde_json::json;
 use super::Args;
 use crate::{
     console,
+    gallery::shown,
     portraits::{Found, Inputs, Stages},
 };
 
@@ -30,7 +31,7 @@ struct Identified {
 }
 
 pub fn run(args: &Args, path: &Path, photos: &[PathBuf]) -> Result<ExitCode> {
-    let gallery = args.key.open(path)?;
+    let gallery = args.opening.open(path)?;
     let embedder = gallery.store().model().id.clone();
     let inputs = Inputs::open(photos, &embedder)?;
     if let Some(folder) = &args.annotate {
@@ -59,7 +60,7 @@ pub fn run(args: &Args, path: &Path, photos: &[PathBuf]) -> Result<ExitCode> {
     if args.json {
         let faces: Vec<serde_json::Value> = identified.iter().map(as_json).collect();
         console::print_json(&json!({
-            "faces": faces, "skipped": skipped, "rule": args.rule.rule(), "gallery": path, "size": gallery.size()?,
+            "faces": faces, "skipped": skipped, "rule": args.rule.rule(), "gallery": shown(path), "size": gallery.size()?,
             "calibration": gallery.calibration()?, "embedder": embedder, "engine": loader.engine(),
         }))?;
     } else {

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     arguments::{EngineArgs, FinderArgs},
-    gallery::{KeyArgs, RuleArgs},
+    gallery::{GalleryArgs, RuleArgs},
 };
 
 /// Say who is in photos, or that it is nobody known: by a gallery, or by a trained classifier.
@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
     #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]

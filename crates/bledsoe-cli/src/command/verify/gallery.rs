@@ -12,14 +12,15 @@ use serde_json::json;
 use super::Args;
 use crate::{
     console,
+    gallery::shown,
     portraits::{Found, Inputs, Stages},
 };
 
 pub fn run(args: &Args, path: &Path, name: &str, photo: &Path) -> Result<ExitCode> {
-    let mut gallery = args.key.open(path)?;
+    let mut gallery = args.opening.open(path)?;
     let embedder = gallery.store().model().id.clone();
     if let Some(asked) = args.embedder.asked(&args.finder).filter(|asked| *asked != embedder) {
-        bail!("{}: its embeddings are of {embedder}, not of {asked}: leave --embedder out", path.display());
+        bail!("{}: its embeddings are of {embedder}, not of {asked}: leave --embedder out", shown(path));
     }
     let inputs = Inputs::open(&[PathBuf::from(photo)], &embedder)?;
     let loader = args.engine.loader_for(inputs.photos())?;
@@ -41,7 +42,7 @@ pub fn run(args: &Args, path: &Path, name: &str, photo: &Path) -> Result<ExitCod
     let said = gallery.verify(name, &probe, &rule).with_context(|| photo.display().to_string())?;
     if args.json {
         console::print_json(&json!({
-            "same": said.same, "name": name, "verification": said, "rule": rule, "gallery": path, "embedder": embedder,
+            "same": said.same, "name": name, "verification": said, "rule": rule, "gallery": shown(path), "embedder": embedder,
             "engine": loader.engine(),
         }))?;
     } else {

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     arguments::{EmbedderArgs, EngineArgs, FinderArgs},
-    gallery::KeyArgs,
+    gallery::GalleryArgs,
 };
 
 /// Tell whether two photos show the same person, or whether a photo shows a person enrolled (1:1 verification).
@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    key: KeyArgs,
+    opening: GalleryArgs,
     #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]

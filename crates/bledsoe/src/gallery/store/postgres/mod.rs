@@ -58,6 +58,15 @@ impl PostgresStore {
         Self::new(connection, schema)
     }
 
+    /// Whether there is a gallery in `schema` of the database at `url`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an address or name that is none; [`Error::Io`] when the database cannot be reached or refuses.
+    pub fn exists(url: &str, schema: &str) -> Result<bool> {
+        schema::check_name(schema)?;
+        schema::exists(&Connection::open(url, schema)?, schema)
+    }
+
     /// Opens the gallery in `schema` of the database at `url`.
     ///
     /// # Errors

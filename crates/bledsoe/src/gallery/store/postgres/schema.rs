@@ -126,7 +126,8 @@ pub(super) fn read<'a, T: postgres::types::FromSql<'a>>(row: &'a postgres::Row, 
     row.try_get(column).map_err(|e| Error::format("the database", format!("a column that cannot be read: {e}")))
 }
 
-fn exists(connection: &Connection, schema: &str) -> Result<bool> {
+/// Whether a schema has the tables of a gallery.
+pub(super) fn exists(connection: &Connection, schema: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'gallery'";
     Ok(connection.row(sql, &[(&schema, Type::TEXT)])?.is_some())
 }
