@@ -55,8 +55,9 @@ impl Default for Sizes {
 /// Candidates per hit asked for, of which the templates' own numbers choose; at least [`LEAST_CANDIDATES`].
 const CANDIDATES: usize = 4;
 const LEAST_CANDIDATES: usize = 32;
-/// A beam of 512 finds more than the default, in two milliseconds of a million: `docs/benchmarks.md`.
-const OPTIONS: GraphOptions = GraphOptions { degree: 32, build_beam: 96, beam: 512 };
+/// A wider beam than the default: three milliseconds of a million templates, for more of them found. `docs/benchmarks.md` has
+/// the figures.
+const OPTIONS: GraphOptions = GraphOptions { degree: 32, build_beam: 96, beam: 768 };
 /// Templates read at a time.
 const READ: usize = 1024;
 

@@ -11,7 +11,7 @@
 //!
 //! **Why SQLite**: redb and LMDB write changed pages to new places and fjall merges files later, so that erased bytes stay
 //! in the file until chance writes over them; none of them can be told otherwise. SQLite can, lets processes share the
-//! file, and needs nothing else beside it at rest. It costs a C compiler and half a minute to build.
+//! file, and needs nothing else beside it at rest. It costs a C compiler, and a minute of one core to build.
 //!
 //! **Searching**: see [`index`].
 
