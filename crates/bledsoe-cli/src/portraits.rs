@@ -19,6 +19,8 @@ const ROWS: usize = 256;
 pub struct Found {
     /// The photo, as the user would name it.
     pub path: PathBuf,
+    /// Its path below a folder of results, where those of other inputs are not in the way.
+    pub relative: PathBuf,
     /// The face.
     pub portrait: Portrait,
     /// Its embedding.
@@ -115,10 +117,16 @@ impl Inputs {
     ) -> bledsoe::Result<Vec<Skipped>> {
         let mut skipped = Vec::new();
         let mut counts = Counts::default();
+        let single = self.inputs.len() == 1;
         let found = |path: &Path, folder: bool, portrait: Portrait| {
             let embedding = Embedding::new(embedder, portrait.row.vector.clone())?;
-            let path = if folder { path.join(&portrait.row.path) } else { path.to_owned() };
-            Ok(Found { path, portrait, embedding })
+            let relative = PathBuf::from(&portrait.row.path);
+            let (path, relative) = match (folder, path.file_name()) {
+                (true, Some(name)) if !single => (path.join(&relative), Path::new(name).join(&relative)),
+                (true, _) => (path.join(&relative), relative),
+                (false, _) => (path.to_owned(), relative),
+            };
+            Ok(Found { path, relative, portrait, embedding })
         };
         for (i, (path, input)) in self.inputs.into_iter().enumerate() {
             match input {

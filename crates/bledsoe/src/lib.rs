@@ -51,19 +51,33 @@
 //! # Who is it?
 //!
 //! ```
-//! use bledsoe::{embed::Embedding, gallery::Gallery};
+//! use std::collections::BTreeMap;
+//!
+//! use bledsoe::{
+//!     embed::Embedding,
+//!     gallery::{
+//!         Face, Gallery, Limit, Probe, Rule,
+//!         store::{FileStore, Model},
+//!     },
+//! };
 //!
 //! # fn main() -> bledsoe::Result<()> {
 //! // Embeddings come from an `Embedder`; these stand for them.
 //! let (ada, grace) = (vec![1.0, 0.1, 0.0], vec![0.0, 1.0, 0.2]);
-//! let mut gallery = Gallery::new(0.5)?;
-//! gallery.enrol("Ada", Embedding::new("example", ada)?)?;
-//! gallery.enrol("Grace", Embedding::new("example", grace)?)?;
+//! let store = FileStore::in_memory(&Model { id: "example".into(), dim: 3 })?;
+//! let mut gallery = Gallery::new(Box::new(store))?;
+//! for (name, vector) in [("Ada", ada), ("Grace", grace)] {
+//!     gallery.enroll(name, &BTreeMap::new(), &[Face::of(Embedding::new("example", vector)?)])?;
+//! }
 //!
-//! let decision = gallery.identify(&Embedding::new("example", vec![0.9, 0.2, 0.1])?)?;
-//! assert_eq!(decision.name.as_deref(), Some("Ada"));
-//! let stranger = gallery.identify(&Embedding::new("example", vec![0.0, 0.0, 1.0])?)?;
-//! assert_eq!(stranger.name, None);
+//! let probe = |vector: Vec<f32>| -> bledsoe::Result<Probe> {
+//!     Ok(Probe { embedding: Embedding::new("example", vector)?, faults: Vec::new() })
+//! };
+//! // With an embedder of bledsoe's, `Rule::default()` asks for an error rate instead of a score.
+//! let rule = Rule { limit: Limit::Score(0.5), ..Rule::default() };
+//! let said = gallery.identify(&[probe(vec![0.9, 0.2, 0.1])?, probe(vec![0.0, 0.0, 1.0])?], &rule)?;
+//! assert_eq!(said[0].name.as_deref(), Some("Ada"));
+//! assert_eq!(said[1].name, None);
 //! # Ok(())
 //! # }
 //! ```

@@ -1,6 +1,7 @@
 //! Faces looked up in a gallery.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -43,9 +44,10 @@ pub fn run(args: &Args, path: &Path, photos: &[PathBuf]) -> Result<ExitCode> {
     let (identified, skipped) = console::with_progress(inputs.len(), console::NOT_KEPT, |monitor| {
         let mut identified: Vec<Identified> = Vec::new();
         let mut marking: Vec<Skipped> = Vec::new();
+        let mut drawn = HashSet::new();
         let mut skipped = inputs.work_through(stages.as_ref(), &embedder, monitor, |faces| {
             for photo in decide(&gallery, faces, args)? {
-                marking.extend(mark(&photo, args));
+                marking.extend(mark(&photo, args, &mut drawn));
                 identified.extend(photo);
             }
             Ok(())
@@ -93,7 +95,7 @@ fn decide(gallery: &Gallery, faces: Vec<Found>, args: &Args) -> bledsoe::Result<
 }
 
 /// Draws and writes what was asked for; what cannot be written is listed.
-fn mark(faces: &[Identified], args: &Args) -> Vec<Skipped> {
+fn mark(faces: &[Identified], args: &Args, drawn: &mut HashSet<PathBuf>) -> Vec<Skipped> {
     let Some(first) = faces.first() else { return Vec::new() };
     if args.annotate.is_none() && !args.xmp {
         return Vec::new();
@@ -106,7 +108,8 @@ fn mark(faces: &[Identified], args: &Args) -> Vec<Skipped> {
     };
     let mut skipped = Vec::new();
     if let Some(folder) = &args.annotate {
-        skipped.extend(draw(faces, path, folder, &first.face.portrait.row.path).err().map(|e| failed("annotate", e)));
+        skipped
+            .extend(draw(faces, path, &folder.join(&first.face.relative), drawn).err().map(|e| failed("annotate", e)));
     }
     if args.xmp {
         skipped.extend(write_regions(faces, path).err().map(|e| failed("xmp", e)));
@@ -114,7 +117,12 @@ fn mark(faces: &[Identified], args: &Args) -> Vec<Skipped> {
     skipped
 }
 
-fn draw(faces: &[Identified], path: &Path, folder: &Path, relative: &str) -> Result<()> {
+fn draw(faces: &[Identified], path: &Path, out: &Path, drawn: &mut HashSet<PathBuf>) -> Result<()> {
+    let jpeg = out.extension().is_some_and(|e| e.eq_ignore_ascii_case("jpg"));
+    let out = if jpeg { out.to_owned() } else { out.with_added_extension("jpg") };
+    if !drawn.insert(out.clone()) {
+        bail!("{} is another photo's copy already: give the folder that both are in, or one at a time", out.display());
+    }
     let photo = Photo::open(path, &Limits::default())?;
     let marks: Vec<Mark> = faces
         .iter()
@@ -124,7 +132,6 @@ fn draw(faces: &[Identified], path: &Path, folder: &Path, relative: &str) -> Res
             probability: face.decision.probability().map(|p| p as f32),
         })
         .collect();
-    let out = folder.join(relative).with_extension("jpg");
     if let Some(folder) = out.parent() {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
