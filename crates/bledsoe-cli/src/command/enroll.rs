@@ -9,7 +9,9 @@ use bledsoe::{
         Enrolment, Face, Gallery,
         store::{Model, Origin},
     },
+    photo::{Limits, Metadata},
     pipeline::Loader,
+    regions::{self, FaceRegion},
 };
 use serde_json::json;
 
@@ -22,6 +24,9 @@ use crate::{
 
 /// Another face at least so wide, as a share of the one taken, might be meant instead.
 const OTHER_FACE: f32 = 0.6;
+/// Least share (intersection over union) that a face and a marked region have in common. Photo managers mark more loosely
+/// than detectors do.
+const LEAST_OVERLAP: f32 = 0.2;
 /// What a stopped run keeps.
 const KEPT: &str = "who was enrolled so far is kept: the same again goes on, and enrolls nothing twice";
 
@@ -32,7 +37,7 @@ const KEPT: &str = "who was enrolled so far is kept: the same again goes on, and
 /// A face that is enrolled already is not enrolled twice. Nobody else has to be enrolled or trained anew.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  bledsoe enroll staff.gallery ada1.jpg ada2.jpg --name \"Ada Lovelace\"\n  bledsoe enroll staff.gallery photos/"
+    after_help = "Examples:\n  bledsoe enroll staff.gallery ada1.jpg ada2.jpg --name \"Ada Lovelace\"\n  bledsoe enroll staff.gallery photos/\n  bledsoe enroll family.gallery album/ --xmp"
 )]
 pub struct Args {
     /// The gallery
@@ -43,6 +48,10 @@ pub struct Args {
     /// The person's name; without it, each photo's folder says who it is
     #[arg(long)]
     name: Option<String>,
+    /// Take the names from the faces that photo managers have marked in the photos, or in the files PHOTO.xmp beside them
+    /// (XMP regions of the Metadata Working Group): each face with a name is enrolled
+    #[arg(long, conflicts_with = "name")]
+    xmp: bool,
     /// Something else to keep of the person: KEY=VALUE; again for more
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<(String, String)>,
@@ -77,8 +86,9 @@ struct Outcome {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     if args.finder.takes_all() {
-        bail!("enroll takes one face of a photo: use --select center or largest");
+        bail!("enroll takes one face of a photo: use --select center or largest, or --xmp for those that are marked");
     }
+    let finder = if args.xmp { args.finder.or_all() } else { args.finder.clone() };
     let asked = args.embedder.asked(&args.finder);
     let mut gallery = args.opening.find(&args.gallery)?;
     let embedder = match &gallery {
@@ -93,7 +103,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let inputs = Inputs::open(&args.photos, &embedder)?;
     let loader = args.engine.loader_for(inputs.photos())?;
-    let stages = Stages::open(&inputs, &args.finder, &loader, &embedder)?;
+    let stages = Stages::open(&inputs, &finder, &loader, &embedder)?;
     let mut outcome = Outcome::default();
     let skipped = console::with_progress(inputs.len(), KEPT, |monitor| {
         inputs.work_through(stages.as_ref(), &embedder, monitor, |faces| {
@@ -115,12 +125,22 @@ pub fn run(args: Args) -> Result<ExitCode> {
 /// Enrolls the faces that may be.
 fn enroll(gallery: &mut Gallery, faces: Vec<Found>, args: &Args, outcome: &mut Outcome) -> bledsoe::Result<()> {
     let mut people: BTreeMap<String, Vec<Face>> = BTreeMap::new();
+    let mut marks = Marks::default();
     for found in faces {
         let row = &found.portrait.row;
         let path = found.path.display().to_string();
         let mut refuse =
             |reason: String| outcome.refused.push(Skipped { path: path.clone(), stage: "enroll".into(), reason });
-        let Some(name) = args.name.clone().or_else(|| row.person.clone()) else {
+        let name = match args.xmp.then(|| marks.name(&found)).transpose() {
+            // Where faces are marked, those without a name are nobody's to enroll.
+            Ok(Some(None)) => continue,
+            Ok(marked) => marked.flatten().or_else(|| args.name.clone()).or_else(|| row.person.clone()),
+            Err(reason) => {
+                refuse(reason);
+                continue;
+            }
+        };
+        let Some(name) = name else {
             refuse("whose face is it? Give --name, or put the photo into a folder of that name".into());
             continue;
         };
@@ -139,7 +159,7 @@ fn enroll(gallery: &mut Gallery, faces: Vec<Found>, args: &Args, outcome: &mut O
             let others = found.portrait.seen.iter().filter(|rect| **rect != row.detection.rect);
             let several = others.filter(|rect| rect.width() >= OTHER_FACE * row.detection.rect.width()).count();
             let mut reasons: Vec<String> = found.faults().iter().map(ToString::to_string).collect();
-            if several > 0 {
+            if several > 0 && !args.xmp {
                 reasons.push(format!("not alone ({several} other faces as large)"));
             }
             if !reasons.is_empty() {
@@ -165,6 +185,33 @@ fn enroll(gallery: &mut Gallery, faces: Vec<Found>, args: &Args, outcome: &mut O
         *outcome.enrolled.entry(person.name).or_default() += person.faces.len();
     }
     Ok(())
+}
+
+/// The faces marked in the photo last looked at.
+#[derive(Default)]
+struct Marks {
+    photo: PathBuf,
+    regions: Vec<FaceRegion>,
+}
+
+impl Marks {
+    /// The name that the photo's regions give a face, if they do.
+    fn name(&mut self, found: &Found) -> Result<Option<String>, String> {
+        if self.photo != found.path {
+            // What failed is told once: for the first face.
+            (self.photo, self.regions) = (found.path.clone(), Vec::new());
+            let bytes = std::fs::read(&found.path).map_err(|e| e.to_string())?;
+            let metadata = Metadata::of(&bytes, &Limits::default()).map_err(|e| e.reason())?;
+            self.regions = regions::read(&found.path, &metadata).map_err(|e| e.reason())?;
+        }
+        let rect = &found.portrait.row.detection.rect;
+        let overlap = |region: &&FaceRegion| {
+            let shared = region.rect.intersection(rect).area();
+            shared / (region.rect.area() + rect.area() - shared).max(f32::MIN_POSITIVE)
+        };
+        let best = self.regions.iter().max_by(|a, b| overlap(a).total_cmp(&overlap(b)));
+        Ok(best.filter(|region| overlap(region) >= LEAST_OVERLAP).and_then(|region| region.name.clone()))
+    }
 }
 
 /// Whether this face of this photo, or the same file under another name, is a template of the person.

@@ -79,6 +79,11 @@ fn people_are_enrolled_found_in_photos_and_forgotten() {
     assert!(fs::read_to_string(photos.join("a.jpg.xmp")).unwrap().contains(OBAMA));
     assert_eq!(fs::read_to_string(&csv).unwrap().lines().count(), 1 + identified["faces"].as_array().unwrap().len());
 
+    // Those names enroll people in another gallery.
+    let other = dir.path().join("other.gallery");
+    let marked = json(&run(&["enroll", text(&other), text(&photos), "--xmp", "--json"]));
+    assert_eq!(marked["enrolled"], serde_json::json!({ OBAMA: 1 }), "{marked}");
+
     // A stricter rate asks for more.
     let strict = json(&run(&["identify", text(&gallery), text(&photos.join("a.jpg")), "--fpir", "0.0001", "--json"]));
     assert!(strict["faces"][0]["threshold"].as_f64() > identified["faces"][0]["threshold"].as_f64());
