@@ -205,10 +205,7 @@ impl Marks {
             self.regions = regions::read(&found.path, &metadata).map_err(|e| e.reason())?;
         }
         let rect = &found.portrait.row.detection.rect;
-        let overlap = |region: &&FaceRegion| {
-            let shared = region.rect.intersection(rect).area();
-            shared / (region.rect.area() + rect.area() - shared).max(f32::MIN_POSITIVE)
-        };
+        let overlap = |region: &&FaceRegion| region.rect.iou(rect);
         let best = self.regions.iter().max_by(|a, b| overlap(a).total_cmp(&overlap(b)));
         Ok(best.filter(|region| overlap(region) >= LEAST_OVERLAP).and_then(|region| region.name.clone()))
     }
