@@ -33,6 +33,16 @@ pub fn with_progress<T>(
     if_stopped: &str,
     work: impl FnOnce(&Monitor<'_>) -> bledsoe::Result<T>,
 ) -> Result<T> {
+    with_progress_of("photos", total, if_stopped, work)
+}
+
+/// The same over something else than photos.
+pub fn with_progress_of<T>(
+    what: &str,
+    total: usize,
+    if_stopped: &str,
+    work: impl FnOnce(&Monitor<'_>) -> bledsoe::Result<T>,
+) -> Result<T> {
     let bar = ProgressBar::new(total as u64);
     let shown = bar.clone();
     // Fails only if it was set for an earlier part of this command, and then it serves this part too.
@@ -42,10 +52,14 @@ pub fn with_progress<T>(
         }
         shown.suspend(|| eprintln!("stopping after the photos in hand; press Ctrl-C again to stop at once"));
     });
-    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} photos, {per_sec}, {eta} left {msg}")?);
+    bar.set_style(ProgressStyle::with_template(&format!(
+        "{{bar:30}} {{pos}}/{{len}} {what}, {{per_sec}}, {{eta}} left {{msg}}"
+    ))?);
     let progress = |counts: Counts| {
         bar.set_position(counts.photos as u64);
-        bar.set_message(format!("({} faces, {} skipped)", counts.faces, counts.skipped));
+        if counts.faces + counts.skipped > 0 {
+            bar.set_message(format!("({} faces, {} skipped)", counts.faces, counts.skipped));
+        }
     };
     let result = work(&Monitor { progress: &progress, stop: &STOP });
     bar.finish_and_clear();

@@ -102,6 +102,7 @@ pub mod landmark;
 pub mod model;
 pub mod photo;
 pub mod pipeline;
+pub mod projection;
 pub mod quality;
 pub mod regions;
 pub mod report;

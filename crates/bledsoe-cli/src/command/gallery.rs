@@ -63,9 +63,9 @@ fn check(args: &Common) -> Result<ExitCode> {
 fn index(args: &Common) -> Result<ExitCode> {
     let mut gallery = args.opening.open(&args.gallery)?;
     let templates = gallery.size()?.templates;
-    console::with_progress(templates, console::NOT_KEPT, |monitor| {
+    console::with_progress_of("templates", templates, console::NOT_KEPT, |monitor| {
         gallery.build_index(&mut |done, _| {
-            (monitor.progress)(bledsoe::pipeline::Counts { photos: done, faces: done, ..Default::default() });
+            (monitor.progress)(bledsoe::pipeline::Counts { photos: done, ..Default::default() });
             if monitor.stop.load(std::sync::atomic::Ordering::Relaxed) {
                 Err(bledsoe::Error::Interrupted)
             } else {

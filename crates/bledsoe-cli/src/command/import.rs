@@ -47,9 +47,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         None => args.opening.create(&args.gallery, &exported.model)?,
     };
     let people = exported.people.len();
-    console::with_progress(people, KEPT, |monitor| {
+    console::with_progress_of("people", people, KEPT, |monitor| {
         gallery.import(exported, |done| {
-            (monitor.progress)(bledsoe::pipeline::Counts { photos: done, faces: done, ..Default::default() });
+            (monitor.progress)(bledsoe::pipeline::Counts { photos: done, ..Default::default() });
             !monitor.stop.load(std::sync::atomic::Ordering::Relaxed)
         })
     })?;

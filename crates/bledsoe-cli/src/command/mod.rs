@@ -18,6 +18,7 @@ mod import;
 mod list;
 mod merge;
 mod models;
+mod plot;
 mod reject;
 mod rename;
 mod stats;
@@ -39,6 +40,7 @@ pub enum Command {
     Benchmark(benchmark::Args),
     Bench(bench::Args),
     Doctor(doctor::Args),
+    Plot(plot::Args),
     Enroll(enroll::Args),
     Identify(identify::Args),
     Verify(verify::Args),
@@ -68,6 +70,7 @@ impl Command {
             Self::Benchmark(args) => benchmark::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Doctor(args) => doctor::run(args),
+            Self::Plot(args) => plot::run(args),
             Self::Enroll(args) => enroll::run(args),
             Self::Identify(args) => identify::run(args),
             Self::Verify(args) => verify::run(args),

@@ -1,12 +1,13 @@
 //! Reports for people: one self-contained HTML file each, readable offline, on a phone, in print, light or dark.
 //!
-//! In: photos, faces, decisions, figures. Out: a page with everything inside it, pictures and plots included; it runs no
-//! script and loads nothing.
+//! In: photos, faces, decisions, figures. Out: a page with everything inside it, pictures and plots included; it loads
+//! nothing, and only [`space`] runs a script, the one inside it.
 //!
 //! - [`annotate`]: boxes and names on copies of photos, outside of any page;
 //! - [`identification`]: who was enrolled, and who was recognised;
 //! - [`benchmark`]: the figures of a protocol, with plots and the worst errors;
-//! - [`doctor`]: what is wrong with a folder of photos.
+//! - [`doctor`]: what is wrong with a folder of photos;
+//! - [`space`]: embeddings as points in two and three dimensions.
 //!
 //! ```
 //! use bledsoe::{
@@ -34,3 +35,4 @@ pub mod doctor;
 pub mod identification;
 mod page;
 mod plot;
+pub mod space;

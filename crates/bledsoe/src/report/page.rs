@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use sha2::{Digest, Sha256};
 
 use crate::{Error, Result, photo::Photo};
 
@@ -15,10 +16,21 @@ pub(super) fn escape(text: &str) -> String {
 ///
 /// The policy in its head has the browser itself refuse scripts and anything from outside.
 pub(super) fn page(heading: &str, lead: &str, body: &str) -> String {
+    with_policy(heading, lead, body, "")
+}
+
+/// The same, with a script of ours at the end of the body: the policy lets this one run, and no other.
+pub(super) fn page_with_script(heading: &str, lead: &str, body: &str, script: &str) -> String {
+    let digest = STANDARD.encode(Sha256::digest(script));
+    let body = format!("{body}<script>{script}</script>\n");
+    with_policy(heading, lead, &body, &format!("; script-src 'sha256-{digest}'"))
+}
+
+fn with_policy(heading: &str, lead: &str, body: &str, scripts: &str) -> String {
     let heading = escape(heading);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'{scripts}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{heading} · bledsoe</title>\n<style>\n{}</style>\n</head>\n<body>\n<h1>{heading}</h1>\n\
          <p class=\"lead\">{}</p>\n{body}</body>\n</html>\n",
