@@ -9,13 +9,11 @@ Exit code 1 if the page logs an error, asks for anything beyond itself, or is wi
 
 import argparse
 import base64
-import json
-import os
 import pathlib
-import shutil
-import subprocess
 import sys
 import tempfile
+
+from browser import Browser, faults
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("report", type=pathlib.Path)
@@ -26,77 +24,8 @@ parser.add_argument("--scale", type=float, default=1, help="pixels of the pictur
 parser.add_argument("--dark", action="store_true", help="as on a dark screen")
 arguments = parser.parse_args()
 
-
-class Browser:
-    """Chromium, spoken to over a pipe by its DevTools protocol."""
-
-    def __init__(self, profile):
-        program = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-        if program is None:
-            sys.exit("no chromium: apt-get install chromium")
-        # Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
-        commands, self.write_to = os.pipe()
-        self.read_from, answers = os.pipe()
-        script = f'exec "$0" "$@" 3<&{commands} 4>&{answers}'
-        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run",
-                 "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
-                 f"--user-data-dir={profile}", "about:blank"]
-        self.process = subprocess.Popen(["bash", "-c", script, program, *flags], pass_fds=[commands, answers],
-                                        stderr=subprocess.DEVNULL)
-        os.close(commands)
-        os.close(answers)
-        self.messages, self.events, self.number, self.session = b"", [], 0, None
-
-    def receive(self):
-        while b"\0" not in self.messages:
-            more = os.read(self.read_from, 1 << 20)
-            if not more:
-                sys.exit("chromium ended")
-            self.messages += more
-        message, _, self.messages = self.messages.partition(b"\0")
-        return json.loads(message)
-
-    def call(self, method, **parameters):
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": parameters}
-        if self.session:
-            message["sessionId"] = self.session
-        os.write(self.write_to, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self.receive()
-            if answer.get("id") == self.number:
-                if "error" in answer:
-                    sys.exit(f"{method}: {answer['error']['message']}")
-                return answer["result"]
-            self.events.append(answer)
-
-    def wait(self, method):
-        while not any(event.get("method") == method for event in self.events):
-            self.events.append(self.receive())
-
-
-def faults(browser, url):
-    """What the page logged, threw or asked for."""
-    for event in browser.events:
-        parameters = event.get("params", {})
-        match event.get("method"):
-            case "Log.entryAdded":
-                entry = parameters["entry"]
-                yield f"{entry['level']}: {entry['text']}"
-            case "Runtime.exceptionThrown" | "Runtime.consoleAPICalled":
-                yield json.dumps(parameters)
-            case "Network.requestWillBeSent":
-                asked = parameters["request"]["url"]
-                if asked != url and not asked.startswith("data:"):
-                    yield f"asks for {asked}"
-
-
 with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
     browser = Browser(profile)
-    target = browser.call("Target.createTarget", url="about:blank")["targetId"]
-    browser.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-    for domain in ["Page", "Log", "Runtime", "Network"]:
-        browser.call(f"{domain}.enable")
     phone = arguments.width < 600
     browser.call("Emulation.setDeviceMetricsOverride", width=arguments.width, height=800,
                  deviceScaleFactor=arguments.scale, mobile=phone)
@@ -118,9 +47,7 @@ with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
     found = list(faults(browser, url))
     if size["width"] > arguments.width:
         found.append(f"is {size['width']} pixels wide in a window of {arguments.width}")
-    browser.session = None
-    browser.call("Browser.close")
-    browser.process.wait(timeout=30)
+    browser.close()
 
 for fault in found:
     print(f"{arguments.report}: {fault}", file=sys.stderr)

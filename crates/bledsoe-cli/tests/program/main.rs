@@ -11,6 +11,7 @@ mod doctor;
 mod galleries;
 mod lfw;
 mod models;
+mod plot;
 mod protocols;
 mod resume;
 mod tables;

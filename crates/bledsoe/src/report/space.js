@@ -113,12 +113,14 @@ function show(px, py) {
 }
 
 function look() {
-  const words = search.value.trim().toLowerCase();
+  // Folders often have an underscore where names have a space.
+  const plain = (name) => name.trim().toLowerCase().replaceAll("_", " ");
+  const words = plain(search.value);
   chosen = null;
   found.textContent = "";
   if (words) {
     chosen = new Set();
-    data.groups.forEach((name, group) => name.toLowerCase().includes(words) && chosen.add(group));
+    data.groups.forEach((name, group) => plain(name).includes(words) && chosen.add(group));
     const points = data.group.reduce((sum, group) => sum + chosen.has(group), 0);
     found.textContent = `${chosen.size} found, ${points} faces`;
   }
