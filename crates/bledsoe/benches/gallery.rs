@@ -166,10 +166,7 @@ fn identify(faces: &Faces, file: &Path) {
     let (vectors, truth) = (faces.probes(), faces.truth());
     let probes: Vec<Probe> = vectors
         .iter()
-        .map(|vector| Probe {
-            embedding: Embedding::new(embedder(faces), vector.clone()).unwrap(),
-            faults: Vec::new(),
-        })
+        .map(|vector| Probe { embedding: Embedding::new(embedder(faces), vector.clone()).unwrap(), faults: Vec::new() })
         .collect();
     let before = memory().0;
     let mut gallery = None;

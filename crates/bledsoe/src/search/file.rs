@@ -116,11 +116,7 @@ impl Graph {
 
     /// Where [`Graph::write`] puts each row.
     pub(crate) fn layout(&self) -> Layout {
-        Layout {
-            starts: self.starts.len() as u64,
-            slots: self.links.slots as u64,
-            ..self.exact.layout()
-        }
+        Layout { starts: self.starts.len() as u64, slots: self.links.slots as u64, ..self.exact.layout() }
     }
 }
 
