@@ -62,7 +62,7 @@ struct Db {
     model: Model,
     /// For errors.
     path: PathBuf,
-    /// When the index becomes a graph: smaller in tests.
+    /// What the index does with how many templates: smaller in tests.
     sizes: index::Sizes,
 }
 
