@@ -61,8 +61,8 @@ impl Gallery {
         }
         let met: Vec<u8> = strangers.iter().flat_map(|face| &face.vector).flat_map(|x| x.to_le_bytes()).collect();
         let scores = serde_json::to_vec(&scores).map_err(|e| Error::Invalid(e.to_string()))?;
-        let synthetic = self.strangers()?.synthetic;
-        let fresh = Strangers { synthetic, met: strangers.iter().map(|face| face.vector.clone()).collect() };
+        let cohort = self.cohort.as_ref();
+        let fresh = Strangers { cohort, met: strangers.iter().map(|face| face.vector.clone()).collect() };
         self.store.atomically(&mut |store| {
             store.set_note(MET_NOTE, Some(&met))?;
             store.set_note(MATES_NOTE, Some(&scores))?;
@@ -77,7 +77,7 @@ impl Gallery {
     /// # Errors
     /// When the store cannot be read or written.
     pub fn fit_anew(&mut self) -> Result<CalibrationSummary> {
-        let strangers = self.strangers()?;
+        let strangers = Strangers { cohort: self.cohort.as_ref(), met: self.met()? };
         self.store.atomically(&mut |store| {
             Tops::of(store, &strangers)?.save(store)?;
             count_revision(store)
@@ -103,25 +103,17 @@ impl Gallery {
     }
 
     /// All strangers' embeddings.
-    pub(super) fn strangers(&mut self) -> Result<Strangers> {
-        let dim = self.store.model().dim;
-        let synthetic = match (&self.synthetic, &self.cohort) {
-            (Some(known), _) => Arc::clone(known),
-            (None, Some(cohort)) => Arc::new(cohort.strangers()?),
-            (None, None) => Arc::new(Vec::new()),
-        };
-        if synthetic.iter().any(|stranger| stranger.len() != dim) {
-            return Err(Error::Mismatch(format!(
-                "the gallery's embeddings have {dim} numbers, those of {} have not",
-                self.store.model().id
-            )));
-        }
-        self.synthetic = Some(Arc::clone(&synthetic));
+    pub(super) fn strangers(&self) -> Result<Strangers<'_>> {
+        Ok(Strangers { cohort: self.cohort.as_ref(), met: self.met()? })
+    }
+
+    /// The embeddings of the strangers whom the user has shown.
+    pub(super) fn met(&self) -> Result<Vec<Vec<f32>>> {
         let met = match self.store.note(MET_NOTE)? {
             Some(bytes) => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect::<Vec<f32>>(),
             None => Vec::new(),
         };
-        Ok(Strangers { synthetic, met: met.chunks_exact(dim).map(<[f32]>::to_vec).collect() })
+        Ok(met.chunks_exact(self.store.model().dim).map(<[f32]>::to_vec).collect())
     }
 
     /// What calibration is fitted to.

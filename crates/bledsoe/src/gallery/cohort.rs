@@ -2,8 +2,9 @@
 //!
 //! `tools/convert/cohort.py` makes the file and says how; `docs/calibration.md` tells how well it serves.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
+use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
@@ -19,11 +20,14 @@ const SEED: u64 = 2026;
 #[derive(Debug, Clone)]
 pub(super) struct Cohort {
     parts: BTreeMap<String, f32>,
+    dim: usize,
     /// By how much real pairs of different people are more alike than those of a synthetic and a real one, on average.
     pub(super) pair_offset: f64,
     /// How much more they vary: the ratio of standard deviations.
     pub(super) pair_ratio: f64,
     pub(super) mates: Mates,
+    /// The strangers' embeddings, once they are needed.
+    strangers: OnceLock<Vec<Vec<f32>>>,
 }
 
 #[derive(Deserialize)]
@@ -38,14 +42,28 @@ impl Cohort {
     /// The embedded cohort of `embedder`; `None` for one that has none.
     pub(super) fn of(embedder: &str) -> Result<Option<Self>> {
         let bytes = model::Store::new(None).bytes(ID)?;
-        let Some(entry) = header(&bytes)?.1.remove(embedder) else { return Ok(None) };
+        let (blocks, mut embedders) = header(&bytes)?;
+        let Some(entry) = embedders.remove(embedder) else { return Ok(None) };
         let Entry { parts, pair_offset, pair_ratio, mates } = entry;
         let mates = Mates::new(mates.into_iter().collect()).ok_or_else(|| fail("quantiles that are none"))?;
-        Ok(Some(Self { parts, pair_offset, pair_ratio, mates }))
+        let dim = blocks.iter().filter(|(name, _)| parts.contains_key(name)).map(|(_, size)| size).sum();
+        Ok(Some(Self { parts, dim, pair_offset, pair_ratio, mates, strangers: OnceLock::new() }))
     }
 
-    /// The synthetic strangers' embeddings, unit length.
-    pub(super) fn strangers(&self) -> Result<Vec<Vec<f32>>> {
+    /// Length of the embedder's vectors.
+    pub(super) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The synthetic strangers' embeddings, unit length; made by the first call.
+    pub(super) fn strangers(&self) -> Result<&[Vec<f32>]> {
+        match self.strangers.get() {
+            Some(made) => Ok(made),
+            None => self.unfold().map(|made| &**self.strangers.get_or_init(|| made)),
+        }
+    }
+
+    fn unfold(&self) -> Result<Vec<Vec<f32>>> {
         let bytes = model::Store::new(None).bytes(ID)?;
         let (blocks, _) = header(&bytes)?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(e.to_string()))?;
@@ -78,10 +96,17 @@ impl Cohort {
             .zip(basis_scales)
             .map(|(row, scale)| row.iter().map(|&b| f32::from(b as i8) * scale).collect())
             .collect();
+        // Each stranger's noise goes on where the last one's ended.
         let mut random = fastrand::Rng::with_seed(SEED);
-        let mut strangers = Vec::with_capacity(codes.len() / directions);
-        for codes in codes.chunks_exact(directions) {
-            let mut vector = Vec::new();
+        let starts: Vec<fastrand::Rng> = (0..codes.len() / directions)
+            .map(|_| {
+                let start = random.clone();
+                (0..DRAWS * self.dim).for_each(|_| _ = random.f32());
+                start
+            })
+            .collect();
+        let unfold = |(codes, mut random): (&[u8], fastrand::Rng)| {
+            let mut vector = Vec::with_capacity(self.dim);
             for (range, factor) in &columns {
                 let mut part: Vec<f32> = range.clone().map(|i| mean[i] + noise[i] * gaussian(&mut random)).collect();
                 for ((&code, scale), row) in codes.iter().zip(&code_scales).zip(&basis) {
@@ -93,8 +118,9 @@ impl Cohort {
             }
             let norm = norm(&vector);
             vector.iter_mut().for_each(|x| *x /= norm);
-            strangers.push(vector);
-        }
+            vector
+        };
+        let strangers: Vec<Vec<f32>> = codes.par_chunks_exact(directions).zip(starts).map(unfold).collect();
         if strangers.iter().flatten().all(|x| x.is_finite()) {
             Ok(strangers)
         } else {
@@ -135,6 +161,9 @@ fn norm(x: &[f32]) -> f32 {
     x.iter().map(|x| x * x).sum::<f32>().sqrt()
 }
 
+/// Numbers drawn for one of [`gaussian`].
+const DRAWS: usize = 2;
+
 fn gaussian(random: &mut fastrand::Rng) -> f32 {
     (-2.0 * random.f32().max(f32::MIN_POSITIVE).ln()).sqrt() * (std::f32::consts::TAU * random.f32()).cos()
 }
@@ -155,6 +184,7 @@ mod tests {
             let cohort = Cohort::of(embedder).unwrap().unwrap();
             let strangers = cohort.strangers().unwrap();
             assert!(strangers.len() > 1000);
+            assert_eq!(cohort.dim(), dim);
             assert!(strangers.iter().all(|s| s.len() == dim && (dot(s, s) - 1.0).abs() < 1e-4), "{embedder}");
         }
         assert!(Cohort::of("my own network").unwrap().is_none());
@@ -168,6 +198,6 @@ mod tests {
         let pairs = strangers.chunks_exact(2).map(|pair| f64::from(dot(&pair[0], &pair[1])));
         let mean = pairs.sum::<f64>() / (strangers.len() / 2) as f64;
         assert!((mean - 0.43).abs() < 0.02, "{mean}");
-        assert_eq!(strangers, cohort.strangers().unwrap());
+        assert_eq!(strangers, Cohort::of(pipeline::DEFAULT_EMBEDDER).unwrap().unwrap().strangers().unwrap());
     }
 }

@@ -154,7 +154,7 @@ impl Gallery {
     ///
     /// # Errors
     /// [`Error::Invalid`] when there is no such person; as [`Gallery::identify`].
-    pub fn verify(&mut self, name: &str, face: &Probe, rule: &Rule) -> Result<Verification> {
+    pub fn verify(&self, name: &str, face: &Probe, rule: &Rule) -> Result<Verification> {
         rule.check()?;
         self.check(&face.embedding)?;
         let person = self.known(name)?;
@@ -164,7 +164,7 @@ impl Gallery {
         let mut evidence = self.evidence()?;
         // Strangers' scores against this person alone.
         if let Some(synthetic) = &mut evidence.synthetic {
-            synthetic.tops = strangers.synthetic.iter().map(|s| known.head.score(s)).collect();
+            synthetic.tops = strangers.synthetic()?.iter().map(|s| known.head.score(s)).collect();
         }
         evidence.met = strangers.met.iter().map(|s| known.head.score(s)).collect();
         if let Some(enrolled) = &mut evidence.enrolled {

@@ -56,8 +56,8 @@ pub use self::{
 use self::{
     calibrate::Fitted,
     cohort::Cohort,
-    store::{Origin, Person, Size, Store},
-    tops::{Changed, Tops},
+    store::{Model, Origin, Person, Size, Store},
+    tops::{Changed, Strangers, Tops},
 };
 use crate::{Error, Result, embed::Embedding};
 
@@ -84,8 +84,6 @@ impl Face {
 pub struct Gallery {
     store: Box<dyn Store>,
     cohort: Option<Cohort>,
-    /// The synthetic strangers, once they are needed.
-    synthetic: Option<Arc<Vec<Vec<f32>>>>,
     fitted: Mutex<Option<(u64, Arc<Fitted>)>>,
 }
 
@@ -93,10 +91,15 @@ impl Gallery {
     /// The gallery kept in `store`.
     ///
     /// # Errors
-    /// [`Error::Model`] when the embedded cohort is damaged.
+    /// [`Error::Model`] when the embedded cohort is damaged; [`Error::Mismatch`] when the store's vectors have another length
+    /// than its embedder's.
     pub fn new(store: Box<dyn Store>) -> Result<Self> {
-        let cohort = Cohort::of(&store.model().id)?;
-        Ok(Self { store, cohort, synthetic: None, fitted: Mutex::new(None) })
+        let Model { id, dim } = store.model();
+        let cohort = Cohort::of(id)?;
+        if let Some(other) = cohort.as_ref().map(Cohort::dim).filter(|other| other != dim) {
+            return Err(Error::Mismatch(format!("embeddings of {id} have {other} numbers, the gallery's {dim}")));
+        }
+        Ok(Self { store, cohort, fitted: Mutex::new(None) })
     }
 
     /// The store, to look into.
@@ -137,7 +140,7 @@ impl Gallery {
 
     /// Changes the store by `work`, which says who was changed, each with whether they had templates before; all of it or nothing.
     fn change(&mut self, work: &mut dyn FnMut(&mut dyn Store) -> Result<Vec<Changed>>) -> Result<()> {
-        let strangers = self.strangers()?;
+        let strangers = Strangers { cohort: self.cohort.as_ref(), met: self.met()? };
         self.store.atomically(&mut |store| {
             let changed = work(store)?;
             if !changed.is_empty() {

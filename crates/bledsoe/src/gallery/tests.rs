@@ -95,6 +95,17 @@ proptest! {
 }
 
 #[test]
+fn an_emptied_gallery_is_as_a_new_one() {
+    let mut gallery = gallery();
+    gallery.calibrate(&[face(500, 0), face(501, 0)], &[]).unwrap();
+    assert_eq!(gallery.examine().unwrap(), Vec::<String>::new());
+    enroll(&mut gallery, 1, 0..2);
+    gallery.forget("1").unwrap();
+    assert_eq!(gallery.examine().unwrap(), Vec::<String>::new());
+    assert_eq!(Tops::load(gallery.store.as_ref()).unwrap(), Tops::default());
+}
+
+#[test]
 fn whoever_comes_and_goes_leaves_no_trace_in_the_decisions_even_where_people_are_sampled() {
     let mut gallery = gallery();
     let people: Vec<Enrolment> =

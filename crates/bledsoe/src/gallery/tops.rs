@@ -4,10 +4,7 @@
 //! known which person they are most like, and how much. When a person is enrolled or forgotten only the comparisons with that
 //! person are made anew, so the result is the same whatever the order, and nobody else is retrained.
 
-use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -28,7 +25,9 @@ const MOST_SAMPLED: usize = 1024;
 const MOST_PAIRED: usize = 256;
 /// People compared at a time, when all are.
 const BATCH: usize = 4096;
-/// Nearest templates among which the best person is looked for.
+/// Nearest templates among which the best person is looked for: as many as it takes to find enough people, at first so many,
+const TEMPLATES_SEARCHED_FIRST: usize = 32;
+/// and so many then.
 const TEMPLATES_SEARCHED: usize = 128;
 /// The people of the nearest templates that are scored.
 const PEOPLE_SCORED: usize = 16;
@@ -66,10 +65,37 @@ pub(super) struct Tops {
 }
 
 /// The strangers' embeddings.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Strangers {
-    pub(super) synthetic: Arc<Vec<Vec<f32>>>,
+pub(super) struct Strangers<'a> {
+    /// Of the synthetic ones, who are made when they are first needed.
+    pub(super) cohort: Option<&'a Cohort>,
+    /// The user's own.
     pub(super) met: Vec<Vec<f32>>,
+}
+
+impl<'a> Strangers<'a> {
+    /// The synthetic strangers; none where the embedder has none.
+    pub(super) fn synthetic(&self) -> Result<&'a [Vec<f32>]> {
+        self.cohort.map_or(Ok(&[]), Cohort::strangers)
+    }
+}
+
+/// The people who were changed, as they are now.
+struct Changes {
+    heads: Vec<(PersonId, Option<Head>)>,
+    /// Whether any of them is there: else nobody's top can be but lost.
+    any: bool,
+}
+
+impl Changes {
+    fn of(store: &dyn Store, changed: &[Changed]) -> Result<Self> {
+        let heads: Vec<_> = changed.iter().map(|&(id, _)| Ok((id, head(store, id)?))).collect::<Result<_>>()?;
+        Ok(Self { any: heads.iter().any(|(_, head)| head.is_some()), heads })
+    }
+
+    /// Whether a stranger's top may be another now.
+    fn concern(&self, top: Option<Top>) -> bool {
+        self.any || top.is_some_and(|top| self.heads.iter().any(|(id, _)| *id == top.person))
+    }
 }
 
 impl Tops {
@@ -89,7 +115,7 @@ impl Tops {
     }
 
     /// What a whole gallery's tops are, from nothing.
-    pub(super) fn of(store: &dyn Store, strangers: &Strangers) -> Result<Self> {
+    pub(super) fn of(store: &dyn Store, strangers: &Strangers<'_>) -> Result<Self> {
         let mut tops = Self::default();
         let people: Vec<_> = people(store, 0)?.into_iter().map(|id| (id, false)).collect();
         // Bounds the memory that the templates take.
@@ -99,32 +125,30 @@ impl Tops {
 
     /// Brings them up to date after the people of `changed` were changed in `store`, each with whether they had templates
     /// before.
-    pub(super) fn update(&mut self, store: &dyn Store, strangers: &Strangers, changed: &[Changed]) -> Result<()> {
-        let heads: Vec<(PersonId, Option<Head>)> =
-            changed.iter().map(|&(id, _)| Ok((id, head(store, id)?))).collect::<Result<_>>()?;
-        for (vectors, tops) in [(&*strangers.synthetic, &mut self.synthetic), (&strangers.met, &mut self.met)] {
-            tops.resize(vectors.len(), None);
-            let lost: Vec<bool> =
-                tops.par_iter_mut().zip(vectors).map(|(top, vector)| compare(top, vector, None, &heads)).collect();
-            let lost: Vec<usize> = (0..tops.len()).filter(|&i| lost[i]).collect();
-            let searched: Vec<(&[f32], Option<PersonId>)> = lost.iter().map(|&i| (&*vectors[i], None)).collect();
-            for (i, top) in lost.iter().zip(search(store, &searched)?) {
-                tops[*i] = top;
-            }
+    pub(super) fn update(&mut self, store: &dyn Store, strangers: &Strangers<'_>, changed: &[Changed]) -> Result<()> {
+        let changes = Changes::of(store, changed)?;
+        if self.synthetic.iter().any(|top| changes.concern(*top)) || changes.any {
+            update_strangers(&mut self.synthetic, strangers.synthetic()?, store, &changes)?;
         }
-        self.update_people(store, strangers, changed, &heads)
+        update_strangers(&mut self.met, &strangers.met, store, &changes)?;
+        self.update_people(store, strangers, changed, &changes)?;
+        if self.people.is_empty() {
+            // Nobody is enrolled: as before the first.
+            *self = Self::default();
+        }
+        Ok(())
     }
 
     fn update_people(
         &mut self,
         store: &dyn Store,
-        strangers: &Strangers,
+        strangers: &Strangers<'_>,
         changed: &[Changed],
-        heads: &[(PersonId, Option<Head>)],
+        changes: &Changes,
     ) -> Result<()> {
         // Who is there now: the changed people may have come, gone, or be others than they were.
         let mut anew = Vec::new();
-        for ((id, was), (_, head)) in changed.iter().zip(heads) {
+        for ((id, was), (_, head)) in changed.iter().zip(&changes.heads) {
             let is = head.is_some();
             if self.level > 0 && sampled(*id, self.level - 1) {
                 self.below = (self.below + usize::from(is)).saturating_sub(usize::from(*was));
@@ -151,25 +175,25 @@ impl Tops {
         let anew: Vec<PersonId> = members.iter().copied().filter(|id| !self.people.contains_key(id)).collect();
 
         // Those who were there before are compared with the changed.
-        let old: Vec<PersonId> = self.people.keys().copied().collect();
-        let vectors = old.iter().map(|&id| first(store, id)).collect::<Result<Vec<_>>>()?;
-        let mut compared: Vec<Sampled> = self.people.values().copied().collect();
-        let lost: Vec<bool> = compared
-            .par_iter_mut()
-            .zip(old.par_iter().zip(&vectors))
-            .map(|(sampled, (&id, vector))| compare(&mut sampled.top, vector, Some(id), heads))
-            .collect();
-        let mut searched: Vec<(PersonId, Vec<f32>)> = Vec::new();
-        for ((id, vector), (sampled, lost)) in old.into_iter().zip(vectors).zip(compared.into_iter().zip(lost)) {
-            self.people.insert(id, sampled);
-            if lost {
-                searched.push((id, vector));
+        let mut concerned: Vec<(PersonId, &mut Sampled)> = Vec::new();
+        for (&id, sampled) in &mut self.people {
+            if changes.concern(sampled.top) {
+                concerned.push((id, sampled));
             }
         }
+        let ids: Vec<PersonId> = concerned.iter().map(|(id, _)| *id).collect();
+        let vectors = firsts(store, &ids)?;
+        let lost: Vec<bool> = concerned
+            .par_iter_mut()
+            .zip(&vectors)
+            .map(|((id, sampled), vector)| compare(&mut sampled.top, vector, Some(*id), changes))
+            .collect();
+        let mut searched: Vec<(PersonId, Vec<f32>)> = Vec::new();
+        searched.extend(ids.into_iter().zip(vectors).zip(lost).filter(|(_, lost)| *lost).map(|(stranger, _)| stranger));
         // Those who are new, with all.
         for id in anew {
             if let Some(head) = head(store, id)? {
-                let scores: Vec<f64> = strangers.synthetic.par_iter().map(|s| head.score(s).into()).collect();
+                let scores: Vec<f64> = strangers.synthetic()?.par_iter().map(|s| head.score(s).into()).collect();
                 let mean = |f: fn(f64) -> f64| scores.iter().map(|&s| f(s)).sum::<f64>() / scores.len().max(1) as f64;
                 self.people.insert(id, Sampled { top: None, moments: (mean(|s| s), mean(|s| s * s)) });
                 searched.push((id, head.first().to_vec()));
@@ -224,11 +248,29 @@ impl Tops {
     }
 }
 
+/// Brings the tops of strangers with embeddings `vectors` up to date.
+fn update_strangers(
+    tops: &mut Vec<Option<Top>>,
+    vectors: &[Vec<f32>],
+    store: &dyn Store,
+    changes: &Changes,
+) -> Result<()> {
+    tops.resize(vectors.len(), None);
+    let lost: Vec<bool> =
+        tops.par_iter_mut().zip(vectors).map(|(top, vector)| compare(top, vector, None, changes)).collect();
+    let lost: Vec<usize> = (0..tops.len()).filter(|&i| lost[i]).collect();
+    let searched: Vec<(&[f32], Option<PersonId>)> = lost.iter().map(|&i| (&*vectors[i], None)).collect();
+    for (i, top) in lost.iter().zip(search(store, &searched)?) {
+        tops[*i] = top;
+    }
+    Ok(())
+}
+
 /// Compares a stranger with the changed people, `but` one. Whether the person it was most like is so no more: then all must be
 /// searched.
-fn compare(top: &mut Option<Top>, vector: &[f32], but: Option<PersonId>, heads: &[(PersonId, Option<Head>)]) -> bool {
+fn compare(top: &mut Option<Top>, vector: &[f32], but: Option<PersonId>, changes: &Changes) -> bool {
     let mut lost = false;
-    for (id, head) in heads.iter().filter(|(id, _)| Some(*id) != but) {
+    for (id, head) in changes.heads.iter().filter(|(id, _)| Some(*id) != but) {
         let new = head.as_ref().map(|head| Top { person: *id, score: head.score(vector) });
         match (top.as_mut(), new) {
             (Some(old), _) if old.person == *id => match new {
@@ -279,7 +321,7 @@ pub(super) fn nearest_people(
 ) -> Result<Vec<Vec<PersonId>>> {
     let mut found = vec![Vec::new(); vectors.len()];
     let mut open: Vec<usize> = (0..vectors.len()).collect();
-    let mut k = TEMPLATES_SEARCHED;
+    let mut k = TEMPLATES_SEARCHED_FIRST;
     while !open.is_empty() {
         let probes: Vec<&[f32]> = open.iter().map(|&i| vectors[i]).collect();
         let hits = store.nearest(&probes, k)?;
@@ -291,13 +333,15 @@ pub(super) fn nearest_people(
                     people.push(hit.person);
                 }
             }
-            // A person with very many templates may have taken all places.
-            if people.len() < 2 && hits.len() == k {
+            // A few people with many templates may have taken all places.
+            let enough = if k < TEMPLATES_SEARCHED { PEOPLE_SCORED } else { 2 };
+            if people.len() < enough && hits.len() == k {
                 still.push(i);
             }
             found[i] = people;
         }
-        (open, k) = (still, k.saturating_mul(8));
+        let next = if k < TEMPLATES_SEARCHED { TEMPLATES_SEARCHED } else { k.saturating_mul(8) };
+        (open, k) = (still, next);
     }
     Ok(found)
 }
@@ -308,10 +352,11 @@ pub(super) fn head(store: &dyn Store, id: PersonId) -> Result<Option<Head>> {
     Ok(Head::new(templates.map(|t| t.template.vector).collect()))
 }
 
-fn first(store: &dyn Store, id: PersonId) -> Result<Vec<f32>> {
-    let head = head(store, id)?;
-    head.map(|head| head.first().to_vec())
-        .ok_or_else(|| Error::Invalid(format!("{}: person {id} has lost all templates", store.describe())))
+fn firsts(store: &dyn Store, ids: &[PersonId]) -> Result<Vec<Vec<f32>>> {
+    let first = |(vector, id): (Option<Vec<f32>>, &PersonId)| {
+        vector.ok_or_else(|| Error::Invalid(format!("{}: person {id} has lost all templates", store.describe())))
+    };
+    store.first_vectors(ids)?.into_iter().zip(ids).map(first).collect()
 }
 
 /// People with templates at a level.

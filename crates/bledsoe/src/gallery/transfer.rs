@@ -1,6 +1,11 @@
 //! Galleries out to files that other programs read, and back.
 
-use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufReader, Read},
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +70,15 @@ impl Exported {
     /// [`Error::Io`]; [`Error::Format`] when it is damaged or of a later version.
     pub fn read_json(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| Error::io(path, e))?;
-        let exported: Self = serde_json::from_reader(BufReader::new(file))
+        Self::parse_json(BufReader::new(file), path)
+    }
+
+    /// The same from bytes of any kind; `path` is for errors.
+    ///
+    /// # Errors
+    /// As [`Exported::read_json`].
+    pub fn parse_json(input: impl Read, path: &Path) -> Result<Self> {
+        let exported: Self = serde_json::from_reader(input)
             .map_err(|e| Error::format(path, format!("not a gallery that `bledsoe export` wrote: {e}")))?;
         if exported.version > VERSION {
             return Err(Error::format(

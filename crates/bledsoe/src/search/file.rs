@@ -55,10 +55,28 @@ impl Exact {
     /// # Errors
     /// [`Error::Io`], and [`Error::Format`] for any other file, a graph's too.
     pub fn open(path: &Path) -> Result<Self> {
-        open(path, |input| {
-            let (exact, graph) = read_exact(input)?;
-            if graph { Err("an index with links: not exact search's") } else { Ok(exact) }.map_err(Fault::from)
-        })
+        open(path, read_unlinked)
+    }
+
+    /// Writes what [`Exact::save`] writes.
+    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        write_exact(out, self, false)
+    }
+
+    /// Reads `length` bytes that [`Exact::write`] wrote. Errors name `path`. Memory is bounded by `length`.
+    pub(crate) fn read(input: impl Read, length: u64, path: &Path) -> Result<Self> {
+        read(input, length, path, read_unlinked)
+    }
+
+    /// Where [`Exact::write`] puts each row.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout {
+            storage: STORAGES.iter().position(|&storage| storage == self.storage()).unwrap_or_default(),
+            dim: self.dim() as u64,
+            rows: self.rows() as u64,
+            starts: 0,
+            slots: 0,
+        }
     }
 }
 
@@ -98,17 +116,11 @@ impl Graph {
 
     /// Where [`Graph::write`] puts each row.
     pub(crate) fn layout(&self) -> Layout {
-        Layout {
-            storage: STORAGES.iter().position(|&storage| storage == self.exact.storage()).unwrap_or_default(),
-            dim: self.exact.dim() as u64,
-            rows: self.exact.rows() as u64,
-            starts: self.starts.len() as u64,
-            slots: self.links.slots as u64,
-        }
+        Layout { starts: self.starts.len() as u64, slots: self.links.slots as u64, ..self.exact.layout() }
     }
 }
 
-/// Where the bytes of each row of a [`Graph`] are in its file.
+/// Where the bytes of each row of an index are in its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layout {
     /// The place of its storage in [`STORAGES`].
@@ -116,10 +128,16 @@ pub(crate) struct Layout {
     dim: u64,
     rows: u64,
     starts: u64,
+    /// Links that a row has room for: none in an [`Exact`].
     slots: u64,
 }
 
 impl Layout {
+    /// Whether it is a [`Graph`]'s.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.slots > 0
+    }
+
     /// Everything that the file holds of `row`: zeros over these bytes take it out. `None` when there is no such row, or
     /// no such layout.
     pub(crate) fn of_row(&self, row: u64) -> Option<Vec<Range<u64>>> {
@@ -137,9 +155,9 @@ impl Layout {
             Storage::Int8F32 => vec![int8s, scale, f32s],
         };
         let between = GRAPH_HEAD.checked_add(self.starts.checked_mul(4)?)?;
-        let links = [flag, self.slots.checked_mul(4)];
-        let columns = [(HEAD, flag)].into_iter().chain(vectors.into_iter().map(|bytes| (0, bytes)));
-        let columns = columns.chain([(between, links[0]), (0, links[1])]);
+        let links = [(between, flag), (0, self.slots.checked_mul(4))];
+        let links = links.into_iter().filter(|_| self.is_linked());
+        let columns = [(HEAD, flag)].into_iter().chain(vectors.into_iter().map(|bytes| (0, bytes))).chain(links);
         let mut end = 0u64;
         columns
             .map(|(gap, bytes)| {
@@ -293,6 +311,11 @@ fn read_exact(input: &mut Take<impl Read>) -> Result<(Exact, bool), Fault> {
     Ok((Exact::from_parts(dim, storage, scanned, kept, live)?, graph == 1))
 }
 
+fn read_unlinked(input: &mut Take<impl Read>) -> Result<Exact, Fault> {
+    let (exact, graph) = read_exact(input)?;
+    if graph { Err("an index with links: not exact search's".into()) } else { Ok(exact) }
+}
+
 const CUT_SHORT: &str = "an index cut short";
 const NOT_FINITE: &str = "a number that is not finite";
 
@@ -440,6 +463,30 @@ mod tests {
             assert!(wiped.links.of(77).is_empty());
             assert!(wiped.starts.iter().all(|&row| wiped.exact.live[row as usize]));
             assert_eq!(wiped.nearest(&slices(&vectors[..9]), 5).unwrap().len(), 9);
+        }
+    }
+
+    #[test]
+    fn a_row_of_exact_search_is_wiped_by_its_layout_too() {
+        for storage in STORAGES {
+            let mut index = exact(storage);
+            let mut bytes = Vec::new();
+            index.write(&mut bytes).unwrap();
+            let layout = index.layout();
+            let wiped: u64 = [0u64, 698, 699]
+                .iter()
+                .flat_map(|&row| layout.of_row(row).unwrap())
+                .map(|extent| {
+                    bytes[extent.start as usize..extent.end as usize].fill(0);
+                    extent.end - extent.start
+                })
+                .sum();
+            assert_eq!(3 * (bytes.len() as u64 - HEAD), 700 * wiped, "every column but the head");
+            index.remove(&[0, 698, 699]).unwrap();
+            let mut removed = Vec::new();
+            index.write(&mut removed).unwrap();
+            assert_eq!(bytes, removed);
+            assert!(Exact::read(&*bytes, bytes.len() as u64, "index".as_ref()).is_ok());
         }
     }
 

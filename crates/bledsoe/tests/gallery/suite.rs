@@ -17,7 +17,7 @@ pub type NewStore<'a> = &'a mut dyn FnMut() -> Box<dyn Store>;
 pub type Case = (&'static str, fn(NewStore<'_>));
 
 /// Every case.
-pub const CASES: [Case; 18] = [
+pub const CASES: [Case; 19] = [
     ("a new store is empty", a_new_store_is_empty),
     ("people come back as they were made", people_come_back_as_they_were_made),
     ("names are unique", names_are_unique),
@@ -26,6 +26,7 @@ pub const CASES: [Case; 18] = [
     ("templates come back to the bit", templates_come_back_to_the_bit),
     ("templates that cannot be compared are refused", templates_that_cannot_be_compared_are_refused),
     ("only enrolled templates are found", only_enrolled_templates_are_found),
+    ("the first enrolled vector stands for a person", the_first_enrolled_vector_stands_for_a_person),
     ("who is erased is gone", who_is_erased_is_gone),
     ("templates are handed over", templates_are_handed_over),
     ("a visit sees all by number and ends at an error", a_visit_sees_all_by_number_and_ends_at_an_error),
@@ -288,6 +289,18 @@ fn only_enrolled_templates_are_found(new: NewStore<'_>) {
     assert_eq!(visited(&*store).iter().map(|t| t.template.role).collect::<Vec<_>>(), [Role::Rejected, Role::Enrolled]);
     assert_eq!(store.erase(ada).unwrap(), ids);
     assert_eq!(visited(&*store), []);
+}
+
+fn the_first_enrolled_vector_stands_for_a_person(new: NewStore<'_>) {
+    let mut store = new();
+    let store = store.as_mut();
+    let ada = store.create("Ada", &none()).unwrap();
+    store.add(ada, &[NewTemplate { role: Role::Rejected, ..template(1) }, template(2), template(3)]).unwrap();
+    let (grace, _) = enrol(store, "Grace", 4..6);
+    let nobody = store.create("nobody", &none()).unwrap();
+    let found = store.first_vectors(&[grace, nobody, ada, 1000, ada]).unwrap();
+    assert_eq!(found, [Some(vector(4)), None, Some(vector(2)), None, Some(vector(2))]);
+    assert_eq!(store.first_vectors(&[]).unwrap(), []);
 }
 
 fn who_is_erased_is_gone(new: NewStore<'_>) {

@@ -196,6 +196,18 @@ pub trait Store: Send {
     /// See [`Store::people`].
     fn templates(&self, id: PersonId) -> Result<Vec<StoredTemplate>>;
 
+    /// The vector of each person's first enrolled template; `None` for one who has none.
+    ///
+    /// # Errors
+    /// See [`Store::people`].
+    fn first_vectors(&self, ids: &[PersonId]) -> Result<Vec<Option<Vec<f32>>>> {
+        let first = |&id| {
+            let templates = self.templates(id)?.into_iter().map(|stored| stored.template);
+            Ok(templates.filter(|template| template.role == Role::Enrolled).map(|template| template.vector).next())
+        };
+        ids.iter().map(first).collect()
+    }
+
     /// Shows every template of all roles to `each`, by number. Memory does not grow with the store.
     ///
     /// # Errors
@@ -203,14 +215,14 @@ pub trait Store: Send {
     fn visit(&self, each: &mut dyn FnMut(StoredTemplate) -> Result<()>) -> Result<()>;
 
     /// The `k` enrolled templates nearest to each probe, best first, of equals the lower number first; fewer where there
-    /// are not so many. Above [`crate::search::GRAPH_PAYS`] templates the search may miss some.
+    /// are not so many. Above a hundred thousand templates the search may miss some.
     ///
     /// # Errors
     /// [`Error::Mismatch`](crate::Error::Mismatch) for a probe of another length,
     /// [`Error::Invalid`](crate::Error::Invalid) for one that is not of unit length.
     fn nearest(&self, probes: &[&[f32]], k: usize) -> Result<Vec<Vec<Hit>>>;
 
-    /// Makes ready what [`Store::nearest`] needs, which else the first search does: for a million templates that takes
+    /// Makes ready what [`Store::nearest`] needs, which else the first search does: for many millions of templates that takes
     /// minutes. `progress` hears how many of how many templates are done; an error from it ends the work. A store whose
     /// engine sees to that itself has nothing to do.
     ///

@@ -117,7 +117,7 @@ fn notes(db: &Db, findings: &mut Findings) -> Result<()> {
 
 /// The search index in the file against the templates.
 fn index(db: &Db, findings: &mut Findings) -> Result<()> {
-    let Some(Some((head, graph, templates))) = findings.sound(parts::load(db))? else { return Ok(()) };
+    let Some(Some((head, settled, templates))) = findings.sound(parts::load(db))? else { return Ok(()) };
     let mut rows: Vec<(TemplateId, usize)> = templates.iter().copied().zip(0..).filter(|place| place.0 != 0).collect();
     rows.sort_unstable();
     let mut rows = rows.into_iter().peekable();
@@ -129,7 +129,7 @@ fn index(db: &Db, findings: &mut Findings) -> Result<()> {
         let place = rows.next_if(|place| place.0 == id).map(|place| place.1);
         // Told already.
         let Ok((_, _, role, vector)) = db.vector(row) else { return Ok(()) };
-        match place.and_then(|row| graph.exact().vector(row)) {
+        match place.and_then(|row| settled.exact().vector(row)) {
             Some(_) if role != Role::Enrolled => {
                 findings.tell(format!("the search index holds template {id}, which is not enrolled"));
             }

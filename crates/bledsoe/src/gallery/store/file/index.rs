@@ -1,22 +1,26 @@
 //! The nearest templates, found with an index in memory.
 //!
-//! Up to [`GRAPH_PAYS`] templates the index is [`Exact`], read from the templates when it is first needed. Above, templates
-//! are linked into a [`Graph`] over int8, which is kept in the file too (see [`parts`]); only templates that came later are
-//! in `Exact` then, until they are many enough to be linked. What the graph finds is scored again by the templates' own
-//! numbers, so that memory need not hold them.
+//! A few templates are looked at one by one, in single precision, read from the table when they are first needed. Of more
+//! ([`Sizes::few`]), the index keeps int8, which takes a quarter of the time and of the memory, and in the file too, so that
+//! it is read in one go (see [`parts`]); only templates that came later are in single precision then, until they are many
+//! enough to settle. What int8 finds is scored again by the templates' own numbers, so that memory need not hold them.
+//! Beyond [`Sizes::scanned`], int8 is linked into a [`Graph`], which misses some and takes minutes to build.
 //!
 //! The index only follows the file. Before each search it takes in what became of the file since: templates with higher
 //! numbers than it has seen, and the numbers of those erased. It is all the same who did that, this process or another.
 
-use super::{Db, number_of, parts};
+use super::{
+    Db, number_of,
+    parts::{self, Settled},
+};
 use crate::{
     Error, Result,
     gallery::store::{Hit, PersonId, Role, TemplateId},
-    search::{Exact, GRAPH_PAYS, Graph, GraphOptions, Index as _, Storage},
+    search::{Exact, Graph, GraphOptions, Index as _, Storage},
 };
 
 pub(super) struct Index {
-    linked: Option<Linked>,
+    settled: Option<(Settled, Places)>,
     /// Later templates, by number.
     rest: Exact,
     /// The template of each row of `rest`.
@@ -27,33 +31,34 @@ pub(super) struct Index {
     seen_erased: i64,
     /// The last template of the index in the file that this one grew from.
     saved: TemplateId,
-    /// Templates linked since.
+    /// Templates settled since.
     unsaved: usize,
 }
 
-struct Linked {
-    graph: Graph,
-    /// The template of each row; 0 where there is none.
-    templates: Vec<TemplateId>,
-}
+/// The template of each settled row; 0 where there is none.
+type Places = Vec<TemplateId>;
 
-/// When templates are linked.
+/// What is done with how many templates.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
-    /// Above so many, a graph is made.
-    pub(super) graph: usize,
-    /// So many later templates are linked and saved together. Searching 16,384 exactly takes about a millisecond.
+    /// Up to so many templates, none settles.
+    pub(super) few: usize,
+    /// Up to so many numbers in all, settled rows are scanned: in about four milliseconds at the most.
+    pub(super) scanned: usize,
+    /// So many later templates settle together. Searching 16,384 exactly takes about a millisecond.
     pub(super) batch: usize,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { graph: GRAPH_PAYS, batch: 1 << 14 }
+        Self { few: 100_000, scanned: 1 << 27, batch: 1 << 14 }
     }
 }
 
-/// Candidates per hit asked for, of which the templates' own numbers choose; at least [`LEAST_CANDIDATES`].
-const CANDIDATES: usize = 4;
+/// Candidates per hit asked for, of which the templates' own numbers choose: of a scan, and of a graph, which is less sure.
+const SCANNED_CANDIDATES: usize = 2;
+const LINKED_CANDIDATES: usize = 4;
+/// At least so many candidates.
 const LEAST_CANDIDATES: usize = 32;
 /// A wider beam than the default: three milliseconds of a million templates, for more of them found. `docs/benchmarks.md` has
 /// the figures.
@@ -61,7 +66,7 @@ const OPTIONS: GraphOptions = GraphOptions { degree: 32, build_beam: 96, beam: 7
 /// Templates read at a time.
 const READ: usize = 1024;
 
-/// Brings the index up to date in steps, linking what is to be linked. `progress` hears how many of how many templates are
+/// Brings the index up to date in steps, and settles what is to be settled. `progress` hears how many of how many templates are
 /// in the index.
 pub(super) fn prepare(
     index: &mut Option<Index>,
@@ -71,39 +76,41 @@ pub(super) fn prepare(
     let mut total = None;
     loop {
         let complete = db.read(|| Index::sync(index, db, db.sizes.batch))?;
-        let Some(current) = index else { return Ok(()) };
+        let Some(mut current) = index.take() else { return Ok(()) };
         let total = match total {
             _ if complete => current.len(),
             Some(total) => total,
             None => *total.insert(enrolled(db)?),
         };
-        let graph = current.linked.is_some() || total > db.sizes.graph;
-        if graph && current.rest.len() >= db.sizes.batch {
-            current.link()?;
+        let settles = current.settled.is_some() || total > db.sizes.few;
+        if settles && current.rest.len() >= db.sizes.batch {
+            current = current.settle(db, total)?;
         }
-        progress(current.len(), total)?;
+        let done = current.len();
+        *index = Some(current);
+        progress(done, total)?;
         if complete {
             return Ok(());
         }
     }
 }
 
-/// Links all and writes the index to the file, unless another process has written a newer one: then that is taken.
+/// Settles all and writes the index to the file, unless another process has written a newer one: then that is taken.
 pub(super) fn save(index: &mut Option<Index>, db: &Db) -> Result<()> {
     let saved = db.transaction("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", || {
         Index::sync(index, db, usize::MAX)?;
-        let Some(current) = index else { return Ok(false) };
+        let Some(mut current) = index.take() else { return Ok(false) };
         if parts::head(db)?.is_some_and(|head| head.last > current.saved) {
             return Ok(false);
         }
-        if current.linked.is_none() && current.rest.len() <= db.sizes.graph {
-            return parts::clear(db).map(|()| true);
+        if current.rest.len() > 0 && (current.settled.is_some() || current.rest.len() > db.sizes.few) {
+            let total = current.len();
+            current = current.settle(db, total)?;
         }
-        if current.rest.len() > 0 {
-            current.link()?;
-        }
-        if let Some(Linked { graph, templates }) = &current.linked {
-            parts::save(db, graph, templates, current.seen)?;
+        let current = index.insert(current);
+        match &current.settled {
+            Some((settled, places)) => parts::save(db, settled, places, current.seen)?,
+            None => parts::clear(db)?,
         }
         Ok(true)
     });
@@ -129,7 +136,7 @@ impl Index {
     /// What the file holds of an index, nothing taken in since.
     fn load(db: &Db) -> Result<Self> {
         let mut index = Self {
-            linked: None,
+            settled: None,
             rest: Exact::new(db.model.dim, Storage::F32)?,
             rest_templates: Vec::new(),
             seen: 0,
@@ -138,9 +145,11 @@ impl Index {
             saved: 0,
             unsaved: 0,
         };
-        if let Some((head, mut graph, templates)) = parts::load(db)? {
-            graph.set_beam(OPTIONS.beam);
-            index.linked = Some(Linked { graph, templates });
+        if let Some((head, mut settled, places)) = parts::load(db)? {
+            if let Settled::Linked(graph) = &mut settled {
+                graph.set_beam(OPTIONS.beam);
+            }
+            index.settled = Some((settled, places));
             (index.seen, index.saved) = (head.last, head.last);
         }
         Ok(index)
@@ -175,7 +184,7 @@ impl Index {
 
     /// How many templates it holds.
     fn len(&self) -> usize {
-        self.rest.len() + self.linked.as_ref().map_or(0, |linked| linked.graph.len())
+        self.rest.len() + self.settled.as_ref().map_or(0, |(settled, _)| settled.exact().len())
     }
 
     pub(super) fn is_worth_saving(&self, db: &Db) -> bool {
@@ -217,28 +226,32 @@ impl Index {
         Ok(true)
     }
 
-    /// Moves the later templates into the graph.
-    fn link(&mut self) -> Result<()> {
+    /// Settles the later templates, where there will be `total` in all.
+    fn settle(mut self, db: &Db, total: usize) -> Result<Self> {
         let dim = self.rest.dim();
-        let linked = match &mut self.linked {
-            Some(linked) => linked,
-            none => {
-                let graph = Graph::build(Exact::new(dim, Storage::Int8)?, OPTIONS)?;
-                none.insert(Linked { graph, templates: Vec::new() })
+        let (settled, mut places) = match self.settled {
+            Some(settled) => settled,
+            None => (Settled::Scanned(Exact::new(dim, Storage::Int8)?), Vec::new()),
+        };
+        let mut settled = match settled {
+            Settled::Scanned(exact) if total.saturating_mul(dim) > db.sizes.scanned => {
+                Settled::Linked(Graph::build(exact, OPTIONS)?)
             }
+            other => other,
         };
         let rest = std::mem::replace(&mut self.rest, Exact::new(dim, Storage::F32)?);
         let templates = std::mem::take(&mut self.rest_templates);
         let live: Vec<(TemplateId, Vec<f32>)> =
             templates.into_iter().zip(0..).filter_map(|(id, row)| Some((id, rest.vector(row)?))).collect();
         let vectors: Vec<&[f32]> = live.iter().map(|(_, vector)| vector.as_slice()).collect();
-        let rows = linked.graph.add(&vectors)?;
-        linked.templates.resize(linked.graph.exact().rows(), 0);
+        let rows = settled.index_mut().add(&vectors)?;
+        places.resize(settled.exact().rows(), 0);
         for (row, (id, _)) in rows.into_iter().zip(&live) {
-            linked.templates[row] = *id;
+            places[row] = *id;
         }
+        self.settled = Some((settled, places));
         self.unsaved += live.len();
-        Ok(())
+        Ok(self)
     }
 
     /// `gone` is sorted. Templates that are not here are passed over.
@@ -254,16 +267,16 @@ impl Index {
         if self.rest.rows() > 2 * self.rest.len() + READ {
             self.compact()?;
         }
-        if let Some(Linked { graph, templates }) = &mut self.linked {
+        if let Some((settled, places)) = &mut self.settled {
             let mut rows = Vec::new();
-            for (row, template) in templates.iter_mut().enumerate() {
+            for (row, template) in places.iter_mut().enumerate() {
                 if is_gone(template) {
                     *template = 0;
                     rows.push(row);
                 }
             }
             if !rows.is_empty() {
-                graph.remove(&rows)?;
+                settled.index_mut().remove(&rows)?;
             }
         }
         Ok(())
@@ -286,15 +299,23 @@ impl Index {
     /// The `k` nearest of each probe, within the reading in which the index was brought up to date.
     pub(super) fn nearest(&self, db: &Db, probes: &[&[f32]], k: usize) -> Result<Vec<Vec<Hit>>> {
         let late = self.rest.nearest(probes, k)?;
-        let candidates = k.saturating_mul(CANDIDATES).max(LEAST_CANDIDATES);
-        let early = self.linked.as_ref().map(|linked| linked.graph.nearest(probes, candidates)).transpose()?;
+        let early = match &self.settled {
+            Some((settled, places)) => {
+                let per_hit = match settled {
+                    Settled::Scanned(_) => SCANNED_CANDIDATES,
+                    Settled::Linked(_) => LINKED_CANDIDATES,
+                };
+                let candidates = k.saturating_mul(per_hit).max(LEAST_CANDIDATES);
+                Some((settled.index().nearest(probes, candidates)?, places))
+            }
+            None => None,
+        };
         let mut hits = Vec::with_capacity(probes.len());
         for (i, (probe, late)) in probes.iter().zip(late).enumerate() {
             let mut found: Vec<(f32, TemplateId, Option<PersonId>)> =
                 late.iter().map(|n| (n.similarity, self.rest_templates[n.row], None)).collect();
-            if let (Some(early), Some(linked)) = (&early, &self.linked) {
-                let templates = early[i].iter().map(|n| linked.templates[n.row]);
-                found.extend(score(db, probe, templates, k)?);
+            if let Some((early, places)) = &early {
+                found.extend(score(db, probe, early[i].iter().map(|n| places[n.row]), k)?);
             }
             found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             found.truncate(k);

@@ -62,7 +62,7 @@ struct Db {
     model: Model,
     /// For errors.
     path: PathBuf,
-    /// When the index becomes a graph: smaller in tests.
+    /// What the index does with how many templates: smaller in tests.
     sizes: index::Sizes,
 }
 
@@ -563,6 +563,12 @@ impl Store for FileStore {
 
     fn templates(&self, id: PersonId) -> Result<Vec<StoredTemplate>> {
         self.db.templates_of(id)
+    }
+
+    fn first_vectors(&self, ids: &[PersonId]) -> Result<Vec<Option<Vec<f32>>>> {
+        let sql = "SELECT id, person, role, vector FROM template WHERE person = ?1 AND role = 0 ORDER BY id LIMIT 1";
+        let first = |id| Ok(self.db.all(sql, [id], |row| self.db.vector(row))?.pop().map(|(.., vector)| vector));
+        ids.iter().map(first).collect()
     }
 
     fn visit(&self, each: &mut dyn FnMut(StoredTemplate) -> Result<()>) -> Result<()> {

@@ -1,5 +1,5 @@
-//! The search index in the file: a [`Graph`] as [`crate::search`] writes it, cut into sealed parts, so that a row can be
-//! wiped by writing few of them.
+//! The search index in the file: [`Settled`] rows as [`crate::search`] writes them, cut into sealed parts, so that a row can
+//! be wiped by writing few of them.
 
 use std::{
     collections::BTreeMap,
@@ -14,11 +14,57 @@ use super::{Db, json, seal::Place};
 use crate::{
     Error, Result,
     gallery::store::TemplateId,
-    search::{Graph, Index as _, Layout},
+    search::{Exact, Graph, Index, Layout},
 };
 
 /// Bytes of a part.
 const PART: u64 = 64 << 10;
+
+/// Rows of int8 that the file keeps.
+pub(super) enum Settled {
+    /// All are looked at.
+    Scanned(Exact),
+    /// Too many for that.
+    Linked(Graph),
+}
+
+impl Settled {
+    /// The rows themselves.
+    pub(super) fn exact(&self) -> &Exact {
+        match self {
+            Self::Scanned(exact) => exact,
+            Self::Linked(graph) => graph.exact(),
+        }
+    }
+
+    pub(super) fn index(&self) -> &dyn Index {
+        match self {
+            Self::Scanned(exact) => exact,
+            Self::Linked(graph) => graph,
+        }
+    }
+
+    pub(super) fn index_mut(&mut self) -> &mut dyn Index {
+        match self {
+            Self::Scanned(exact) => exact,
+            Self::Linked(graph) => graph,
+        }
+    }
+
+    fn layout(&self) -> Layout {
+        match self {
+            Self::Scanned(exact) => exact.layout(),
+            Self::Linked(graph) => graph.layout(),
+        }
+    }
+
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::Scanned(exact) => exact.write(out),
+            Self::Linked(graph) => graph.write(out),
+        }
+    }
+}
 
 /// What part 0 says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,7 +82,7 @@ pub(super) fn head(db: &Db) -> Result<Option<Head>> {
 }
 
 /// The index in the file, and the template of each row; 0 where there is none.
-pub(super) fn load(db: &Db) -> Result<Option<(Head, Graph, Vec<TemplateId>)>> {
+pub(super) fn load(db: &Db) -> Result<Option<(Head, Settled, Vec<TemplateId>)>> {
     let Some(head) = head(db)? else { return Ok(None) };
     // A damaged length must not ask for more memory than there is in the file.
     let there = db.count("SELECT sum(length(sealed)) FROM part WHERE number > 0")?;
@@ -44,11 +90,16 @@ pub(super) fn load(db: &Db) -> Result<Option<(Head, Graph, Vec<TemplateId>)>> {
         return Err(broken(db, "its length"));
     }
     let parts = Reader { db, next: 1, piece: Vec::new(), read: 0 };
-    let graph = Graph::read(parts, head.length, &db.path).map_err(|e| match e {
+    let settled = if head.layout.is_linked() {
+        Graph::read(parts, head.length, &db.path).map(Settled::Linked)
+    } else {
+        Exact::read(parts, head.length, &db.path).map(Settled::Scanned)
+    };
+    let settled = settled.map_err(|e| match e {
         Error::Format { reason, .. } => broken(db, reason),
         other => other,
     })?;
-    let exact = graph.exact();
+    let exact = settled.exact();
     let mut templates = vec![0; exact.rows()];
     let mut live = 0;
     db.each("SELECT template, row FROM place", [], |row| {
@@ -61,19 +112,19 @@ pub(super) fn load(db: &Db) -> Result<Option<(Head, Graph, Vec<TemplateId>)>> {
         live += 1;
         Ok(())
     })?;
-    if live != graph.len() || graph.dim() != db.model.dim {
+    if live != exact.len() || exact.dim() != db.model.dim {
         return Err(broken(db, "its rows"));
     }
-    Ok(Some((head, graph, templates)))
+    Ok(Some((head, settled, templates)))
 }
 
 /// Writes the index over the one in the file.
-pub(super) fn save(db: &Db, graph: &Graph, templates: &[TemplateId], last: TemplateId) -> Result<()> {
+pub(super) fn save(db: &Db, settled: &Settled, templates: &[TemplateId], last: TemplateId) -> Result<()> {
     let mut out = Writer { db, number: 0, piece: Vec::with_capacity(PART as usize), length: 0 };
-    let written = graph.write(&mut out).and_then(|()| out.finish());
+    let written = settled.write(&mut out).and_then(|()| out.finish());
     written.map_err(|e| e.downcast::<Error>().unwrap_or_else(|e| Error::io(&db.path, e)))?;
     db.execute("DELETE FROM part WHERE number > ?1", [out.number])?;
-    put(db, 0, &json(&Head { layout: graph.layout(), length: out.length, last })?)?;
+    put(db, 0, &json(&Head { layout: settled.layout(), length: out.length, last })?)?;
     db.execute("DELETE FROM place", [])?;
     let mut rows: Vec<(TemplateId, usize)> = templates.iter().copied().zip(0..).filter(|place| place.0 != 0).collect();
     rows.sort_unstable();

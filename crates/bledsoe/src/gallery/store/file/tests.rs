@@ -1,4 +1,4 @@
-//! What the file itself promises, with an index that becomes a graph early.
+//! What the file itself promises, with an index that settles early, and that becomes a graph early.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,15 @@ fn template(seed: u64) -> NewTemplate {
 }
 
 fn small(mut store: FileStore) -> FileStore {
-    store.db.sizes = index::Sizes { graph: 500, batch: 100 };
+    store.db.sizes = index::Sizes { few: 500, scanned: 0, batch: 100 };
+    store
+}
+
+/// The most numbers that are scanned: a graph from the start, one that comes later, none.
+const SCANNED: [usize; 3] = [0, 800 * DIM, usize::MAX];
+
+fn scanning(mut store: FileStore, scanned: usize) -> FileStore {
+    store.db.sizes.scanned = scanned;
     store
 }
 
@@ -101,17 +109,19 @@ fn traces(folder: &Path, seed: u64) -> usize {
 }
 
 #[test]
-fn the_index_becomes_a_graph_that_is_kept_and_followed() {
-    for key in KEYS {
+fn the_index_is_kept_and_followed() {
+    for (key, scanned) in KEYS.into_iter().flat_map(|key| SCANNED.map(|scanned| (key, scanned))) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gallery");
+        let create = |path, key| scanning(create(path, key), scanned);
+        let open = |path, key| scanning(open(path, key), scanned);
         let mut store = create(&path, key);
         enrol(&mut store, 0..150);
         assert_found(&store, [0, 77, 149], &[]);
         assert_eq!(parts_in(&store), 0);
         enrol(&mut store, 150..400);
         assert_found(&store, (0..400).step_by(7), &[]);
-        assert!(parts_in(&store) > 1, "the graph is in the file");
+        assert!(parts_in(&store) > 1, "the index is in the file");
         assert_sound(&store);
 
         // Another handle reads it, and follows what the first does.
@@ -136,88 +146,94 @@ fn the_index_becomes_a_graph_that_is_kept_and_followed() {
 
 #[test]
 fn who_missed_too_many_erasures_reads_the_index_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("gallery");
-    let mut store = create(&path, None);
-    let ids = enrol(&mut store, 0..300);
-    store.build_index(&mut |_, _| Ok(())).unwrap();
-    enrol(&mut store, 300..310);
-    let other = open(&path, None);
-    assert_found(&other, [5, 305], &[]);
-    store.erase(ids[5]).unwrap();
-    store.erase(ids[6]).unwrap();
-    // As if these were long ago.
-    store.db.execute("DELETE FROM erased WHERE number < 5", []).unwrap();
-    assert_found(&other, [4, 7, 305], &[5, 6]);
+    for scanned in SCANNED {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gallery");
+        let mut store = scanning(create(&path, None), scanned);
+        let ids = enrol(&mut store, 0..300);
+        store.build_index(&mut |_, _| Ok(())).unwrap();
+        enrol(&mut store, 300..310);
+        let other = scanning(open(&path, None), scanned);
+        assert_found(&other, [5, 305], &[]);
+        store.erase(ids[5]).unwrap();
+        store.erase(ids[6]).unwrap();
+        // As if these were long ago.
+        store.db.execute("DELETE FROM erased WHERE number < 5", []).unwrap();
+        assert_found(&other, [4, 7, 305], &[5, 6]);
+    }
 }
 
 #[test]
 fn nothing_of_an_erased_vector_remains_in_the_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("gallery");
-    let mut store = create(&path, None);
-    let mut ids = enrol(&mut store, 0..300);
-    store.build_index(&mut |_, _| Ok(())).unwrap();
-    assert!(parts_in(&store) > 1);
-    ids.extend(enrol(&mut store, 300..330));
-    let seeds = |person: u64| 3 * person..3 * person + 3;
-    // In the templates, and those of the graph as int8 too.
-    assert!(seeds(299).all(|seed| traces(folder.path(), seed) >= 2));
-    assert!(seeds(329).all(|seed| traces(folder.path(), seed) >= 1));
+    for scanned in SCANNED {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gallery");
+        let mut store = scanning(create(&path, None), scanned);
+        let mut ids = enrol(&mut store, 0..300);
+        store.build_index(&mut |_, _| Ok(())).unwrap();
+        assert!(parts_in(&store) > 1);
+        ids.extend(enrol(&mut store, 300..330));
+        let seeds = |person: u64| 3 * person..3 * person + 3;
+        // In the templates, and those that settled as int8 too.
+        assert!(seeds(299).all(|seed| traces(folder.path(), seed) >= 2));
+        assert!(seeds(329).all(|seed| traces(folder.path(), seed) >= 1));
 
-    // With the index in memory, without it, within a greater change, and one that the graph does not hold.
-    store.nearest(&[&vector(1)], 1).unwrap();
-    store.erase(ids[10]).unwrap();
-    drop(store);
-    let mut store = open(&path, None);
-    store.erase(ids[299]).unwrap();
-    assert!(store.index.borrow().is_none(), "a person is erased without reading the index");
-    store.erase(ids[329]).unwrap();
-    store
-        .atomically(&mut |store| {
-            store.hand_over(ids[20], ids[21])?;
-            store.erase(ids[21]).map(|_| ())
-        })
-        .unwrap();
-    for person in [10, 299, 329, 20, 21] {
-        assert!(seeds(person).all(|seed| traces(folder.path(), seed) == 0), "{person}");
-        let bytes = fs::read(&path).unwrap();
-        let photo = format!("secret photo of {}.jpg", 3 * person);
-        assert!(!bytes.windows(photo.len()).any(|window| window == photo.as_bytes()));
+        // With the index in memory, without it, within a greater change, and one that has not settled.
+        store.nearest(&[&vector(1)], 1).unwrap();
+        store.erase(ids[10]).unwrap();
+        drop(store);
+        let mut store = scanning(open(&path, None), scanned);
+        store.erase(ids[299]).unwrap();
+        assert!(store.index.borrow().is_none(), "a person is erased without reading the index");
+        store.erase(ids[329]).unwrap();
+        store
+            .atomically(&mut |store| {
+                store.hand_over(ids[20], ids[21])?;
+                store.erase(ids[21]).map(|_| ())
+            })
+            .unwrap();
+        for person in [10, 299, 329, 20, 21] {
+            assert!(seeds(person).all(|seed| traces(folder.path(), seed) == 0), "{person}");
+            let bytes = fs::read(&path).unwrap();
+            let photo = format!("secret photo of {}.jpg", 3 * person);
+            assert!(!bytes.windows(photo.len()).any(|window| window == photo.as_bytes()));
+        }
+        assert!(seeds(11).all(|seed| traces(folder.path(), seed) >= 2), "the others are as they were");
+        assert_found(&store, [9, 11, 22, 298, 328], &[10, 299, 329, 20, 21]);
+        assert_sound(&store);
     }
-    assert!(seeds(11).all(|seed| traces(folder.path(), seed) >= 2), "the others are as they were");
-    assert_found(&store, [9, 11, 22, 298, 328], &[10, 299, 329, 20, 21]);
-    assert_sound(&store);
 }
 
 #[test]
 fn churn_leaves_nothing_of_the_erased() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = create(&folder.path().join("gallery"), None);
-    let mut random = fastrand::Rng::with_seed(9);
-    let (mut live, mut gone) = (Vec::new(), Vec::new());
-    for round in 0..60u64 {
-        let people = 40 * round..40 * round + random.u64(1..40);
-        live.extend(people.clone().zip(enrol(&mut store, people)));
-        for _ in 0..random.usize(..40).min(live.len()) {
-            let (person, id) = live.swap_remove(random.usize(..live.len()));
-            store.erase(id).unwrap();
-            gone.push(person);
+    for scanned in SCANNED {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = scanning(create(&folder.path().join("gallery"), None), scanned);
+        let mut random = fastrand::Rng::with_seed(9);
+        let (mut live, mut gone) = (Vec::new(), Vec::new());
+        for round in 0..60u64 {
+            let people = 40 * round..40 * round + random.u64(1..40);
+            live.extend(people.clone().zip(enrol(&mut store, people)));
+            for _ in 0..random.usize(..40).min(live.len()) {
+                let (person, id) = live.swap_remove(random.usize(..live.len()));
+                store.erase(id).unwrap();
+                gone.push(person);
+            }
+            if round % 7 == 3 {
+                store.build_index(&mut |_, _| Ok(())).unwrap();
+            }
         }
-        if round % 7 == 3 {
-            store.build_index(&mut |_, _| Ok(())).unwrap();
-        }
+        let bytes: Vec<u8> = fs::read(folder.path().join("gallery")).unwrap();
+        let windows: std::collections::HashSet<&[u8]> = bytes.windows(16).collect();
+        let left = |person: u64| {
+            let forms = (3 * person..3 * person + 3).flat_map(|seed| forms(&vector(seed)));
+            forms.filter(|form| form.chunks_exact(16).any(|piece| windows.contains(piece))).count()
+        };
+        assert!(gone.len() > 300);
+        assert_eq!(gone.iter().filter(|&&person| left(person) > 0).count(), 0);
+        assert!(live.iter().all(|&(person, _)| left(person) > 0));
+        assert_sound(&store);
     }
-    let bytes: Vec<u8> = fs::read(folder.path().join("gallery")).unwrap();
-    let windows: std::collections::HashSet<&[u8]> = bytes.windows(16).collect();
-    let left = |person: u64| {
-        let forms = (3 * person..3 * person + 3).flat_map(|seed| forms(&vector(seed)));
-        forms.filter(|form| form.chunks_exact(16).any(|piece| windows.contains(piece))).count()
-    };
-    assert!(gone.len() > 300);
-    assert_eq!(gone.iter().filter(|&&person| left(person) > 0).count(), 0);
-    assert!(live.iter().all(|&(person, _)| left(person) > 0));
-    assert_sound(&store);
 }
 
 #[test]
@@ -375,9 +391,9 @@ fn a_damaged_file_never_panics() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gallery");
     let mut random = fastrand::Rng::with_seed(3);
-    for key in KEYS {
+    for (key, scanned) in KEYS.into_iter().zip([0, usize::MAX]).chain([(None, usize::MAX)]) {
         let _ = fs::remove_file(&path);
-        let mut store = create(&path, key);
+        let mut store = scanning(create(&path, key), scanned);
         enrol(&mut store, 0..180);
         store.set_note("note", Some(&[1; 40_000])).unwrap();
         store.build_index(&mut |_, _| Ok(())).unwrap();
