@@ -54,7 +54,7 @@ impl Inputs {
             let (origin, rows) = table::read(path)?;
             if origin.model != embedder {
                 anyhow::bail!(
-                    "{}: embeddings of {}, but the gallery's are of {embedder}",
+                    "{}: embeddings of {}, but those of {embedder} are needed",
                     path.display(),
                     origin.model
                 );
