@@ -1,9 +1,6 @@
 //! `bledsoe attributes`
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use bledsoe::{
@@ -121,10 +118,13 @@ fn embedder(own: &[(&PathBuf, Head)], photos: &[PathBuf]) -> Result<String> {
 fn heads(own: Vec<(&PathBuf, Head)>, embedder: &str) -> Result<Vec<Head>> {
     let mut heads: Vec<Head> = Vec::new();
     for id in BUILTIN {
-        let head = Head::builtin(id)?;
         if own.iter().any(|(_, own)| own.about.target == id) {
             eprintln!("{id}: by your own head");
-        } else if head.about.embedder == embedder {
+            continue;
+        }
+        let head = Head::builtin(id)?;
+        if head.about.embedder == embedder {
+            head.check_embedder(embedder)?;
             heads.push(head);
         } else {
             eprintln!("{id}: left out, for it needs embeddings of {}, not of {embedder}", head.about.embedder);

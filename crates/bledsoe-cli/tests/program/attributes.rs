@@ -37,7 +37,8 @@ impl Staff {
 
     fn train(&self, target: &str, more: &[&str]) -> std::process::Output {
         let (table, labels, out) = (self.file("staff.parquet"), self.file("labels.csv"), self.file(target));
-        let args = ["train", text(&table), "--labels", text(&labels), "--target", target, "--out", text(&out), "--json"];
+        let args =
+            ["train", text(&table), "--labels", text(&labels), "--target", target, "--out", text(&out), "--json"];
         run(&[&args, more].concat())
     }
 }

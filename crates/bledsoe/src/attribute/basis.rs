@@ -59,8 +59,11 @@ impl Centres {
         if dim == 0 || scales.len().checked_mul(dim) != Some(codes.len()) || scales.iter().any(|s| !s.is_finite()) {
             return Err(Error::Invalid(format!("{} codes are not {} centres of {dim}", codes.len(), scales.len())));
         }
-        let vectors: Vec<f32> =
-            codes.chunks_exact(dim).zip(&scales).flat_map(|(row, s)| row.iter().map(move |&c| f32::from(c) * s)).collect();
+        let vectors: Vec<f32> = codes
+            .chunks_exact(dim)
+            .zip(&scales)
+            .flat_map(|(row, s)| row.iter().map(move |&c| f32::from(c) * s))
+            .collect();
         let squares = vectors.chunks_exact(dim).map(|v| dot(v, v)).collect();
         Ok(Self { dim, codes, scales, vectors, squares })
     }

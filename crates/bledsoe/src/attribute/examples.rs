@@ -146,13 +146,17 @@ impl Examples {
             Task::Classify => {
                 let names: Vec<String> =
                     words.iter().copied().collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect();
-                let of = words.iter().filter_map(|word| names.binary_search_by(|n| n.as_str().cmp(word)).ok()).collect();
+                let of =
+                    words.iter().filter_map(|word| names.binary_search_by(|n| n.as_str().cmp(word)).ok()).collect();
                 Truth::Classes { names, of }
             }
             Task::Regress => {
                 let read = |(row, label): &(&FaceRow, String)| {
                     number(label).ok_or_else(|| {
-                        Error::Invalid(format!("{target} of {}: {label:?} is not a number: use --task classify", row.path))
+                        Error::Invalid(format!(
+                            "{target} of {}: {label:?} is not a number: use --task classify",
+                            row.path
+                        ))
                     })
                 };
                 Truth::Numbers(labelled.iter().map(read).collect::<Result<_>>()?)
@@ -263,4 +267,89 @@ fn groups(rows: &[&FaceRow]) -> Vec<usize> {
         }
     }
     (0..rows.len()).map(|i| components.find(i)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        detect::Detection,
+        geometry::Rect,
+        landmark::{Landmarks, Scheme},
+    };
+
+    fn row(path: &str, person: Option<&str>, sha256: &str) -> FaceRow {
+        let rect = Rect { left: 0.0, top: 0.0, right: 9.0, bottom: 9.0 };
+        FaceRow {
+            path: path.into(),
+            person: person.map(Into::into),
+            sha256: sha256.into(),
+            face: 0,
+            detection: Detection { rect, score: 1.0, points: None },
+            landmarks: Landmarks { scheme: Scheme::Arcface5, points: Vec::new() },
+            vector: vec![1.0],
+        }
+    }
+
+    fn labels(text: &str) -> Labels {
+        Labels::parse(text, Path::new("labels.csv")).unwrap()
+    }
+
+    #[test]
+    fn people_and_copies_of_a_photo_are_one_group() {
+        let rows = [
+            row("ada/1.jpg", Some("ada"), "a"),
+            row("ada/2.jpg", Some("ada"), "b"),
+            row("copy.jpg", None, "b"),
+            row("bob/1.jpg", Some("bob"), "c"),
+            row("crowd.jpg", None, "d"),
+            row("crowd.jpg", None, "d"),
+            row("x.jpg", None, "e"),
+        ];
+        let labels = labels("image,hat\nada,yes\ncopy.jpg,no\nbob,no\ncrowd.jpg,no\nx.jpg,yes\nghost,no\n");
+        let (examples, joined) = Examples::join(1, &rows, &labels, "hat", None).unwrap();
+        let groups = examples.groups();
+        assert_eq!(groups.len(), 5);
+        assert!(groups[0] == groups[1] && groups[1] == groups[2]);
+        assert!(groups[3] != groups[0] && groups[3] != groups[4]);
+        assert_eq!((joined.labelled, joined.several_faces), (5, 1));
+        let Truth::Classes { names, of } = examples.truth() else { panic!() };
+        assert_eq!((names.join(" "), of.as_slice()), ("no yes".into(), [1, 1, 0, 0, 1].as_slice()));
+        // The crowd's line names a photo, but not one of a single face.
+        let unmatched: Vec<&str> = joined.unmatched.iter().map(|row| row.key.as_str()).collect();
+        assert_eq!(unmatched, ["crowd.jpg", "ghost"]);
+    }
+
+    #[test]
+    fn numbers_of_many_kinds_are_numbers() {
+        let rows: Vec<FaceRow> = (0..12).map(|i| row(&format!("{i}.jpg"), None, &i.to_string())).collect();
+        let csv = |label: fn(i32) -> String| {
+            (0..12).fold("image,x\n".to_owned(), |csv, i| csv + &format!("{i}.jpg,{}\n", label(i)))
+        };
+        let truth = |text: &str, task| {
+            Examples::join(1, &rows, &labels(text), "x", task).map(|(examples, _)| examples.truth().clone())
+        };
+        assert!(matches!(truth(&csv(|i| format!("{i}.5")), None).unwrap(), Truth::Numbers(n) if n[3] == 3.5));
+        assert!(matches!(truth(&csv(|i| (i % 2).to_string()), None).unwrap(), Truth::Classes { .. }));
+        assert!(matches!(truth(&csv(|i| (i % 2).to_string()), Some(Task::Regress)).unwrap(), Truth::Numbers(_)));
+        let says = |text: &str, task, what: &str| {
+            let error = truth(text, task).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        };
+        says(&csv(|i| format!("b{i}")), None, "fewer than two people");
+        says(&csv(|i| format!("b{i}")), Some(Task::Regress), "not a number");
+        says(&csv(|_| "a".into()), None, "only the label \"a\"");
+        says("image,x\n1.jpg,1\n", Some(Task::Regress), "at least ten people");
+    }
+
+    #[test]
+    fn whole_people_are_left_out_of_too_many() {
+        let truth = Truth::Numbers((0..60).map(f64::from).collect());
+        let examples = Examples::new(1, vec![0.0; 60], truth, (0..60).map(|i| i / 3).collect()).unwrap();
+        let few = examples.at_most(31, 0);
+        assert_eq!(few.len(), 30);
+        assert!(few.groups().chunks(3).all(|of| of[0] == of[2]));
+    }
 }

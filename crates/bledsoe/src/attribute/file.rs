@@ -84,12 +84,8 @@ impl Head {
                 Kernel::Rbf { gamma: *gamma }
             }
         };
-        let content = Content {
-            about: self.about.clone(),
-            kernel,
-            dim: self.fitted.basis.dim(),
-            output: self.output.clone(),
-        };
+        let content =
+            Content { about: self.about.clone(), kernel, dim: self.fitted.basis.dim(), output: self.output.clone() };
         let sha256 = digest(&content, arrays.iter().map(|(.., bytes)| bytes.as_slice()))?;
         let header = Header { version: VERSION, sha256, content };
         let json = serde_json::to_string(&header).map_err(|e| invalid(&e))?;
@@ -160,4 +156,118 @@ fn parse(bytes: &[u8]) -> Result<Head, String> {
         return Err("weights, biases: not as many as outputs need, or not finite".into());
     }
     Ok(Head { about, fitted: Fitted { basis, weights, biases }, output })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::attribute::{Answer, Examples, Training, Truth, train};
+
+    /// A small head of each kind.
+    fn heads() -> &'static [Head] {
+        static HEADS: std::sync::OnceLock<Vec<Head>> = std::sync::OnceLock::new();
+        HEADS.get_or_init(trained)
+    }
+
+    fn trained() -> Vec<Head> {
+        let angle = |i: usize| std::f32::consts::TAU * (i as f32 + 0.5) / 24.0;
+        let vectors: Vec<f32> = (0..24).flat_map(|i| [angle(i).cos(), angle(i).sin()]).collect();
+        let classes = Truth::Classes { names: vec!["ü".into(), "v".into()], of: (0..24).map(|i| i / 12).collect() };
+        let numbers = Truth::Numbers((0..24).map(|i| f64::from(angle(i).cos())).collect());
+        let head = |truth, centres| {
+            let examples = Examples::new(2, vectors.clone(), truth, (0..24).collect()).unwrap();
+            train("mobilefacenet", "label", &examples, &Training { centres, seed: 0 }).unwrap()
+        };
+        vec![head(classes.clone(), 0), head(numbers.clone(), 0), head(classes, 8), head(numbers, 8)]
+    }
+
+    fn ask(head: &Head) -> Vec<Answer> {
+        head.answer(&[&vec![0.6; head.fitted.basis.dim()]]).unwrap()
+    }
+
+    /// The file with a header that `change` changed, and a hash that fits.
+    fn forged(head: &Head, change: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
+        let bytes = head.to_bytes().unwrap();
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&metadata.metadata().as_ref().unwrap()[KEY]).unwrap();
+        change(&mut json);
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        // The order of the fields is that of the types, not of the value.
+        if let Ok(content) = serde_json::from_value::<Content>(json["content"].clone()) {
+            let names = ["weights", "biases", "codes", "scales"];
+            let arrays: Vec<&[u8]> = names.iter().filter_map(|name| Some(file.tensor(name).ok()?.data())).collect();
+            json["sha256"] = digest(&content, arrays.into_iter()).unwrap().into();
+        }
+        let metadata = HashMap::from([(KEY.to_owned(), json.to_string())]);
+        safetensors::serialize(file.tensors(), Some(metadata)).unwrap()
+    }
+
+    #[test]
+    fn a_file_comes_back_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.head");
+        for written in heads() {
+            written.save(&path).unwrap();
+            let read = Head::load(&path).unwrap();
+            assert_eq!(read, *written);
+            assert_eq!(ask(&read), ask(written));
+        }
+    }
+
+    #[test]
+    fn the_embedded_heads_are_of_the_default_embedder() {
+        for id in ["gender", "age"] {
+            let head = Head::builtin(id).unwrap();
+            assert_eq!(head.about.target, id);
+            head.check_embedder(crate::pipeline::DEFAULT_EMBEDDER).unwrap();
+            assert!(head.check_embedder("facenet").is_err());
+            assert!(head.answer(&[&[1.0]]).is_err());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let says = |bytes: &[u8], what: &str| {
+            let error = Head::parse(bytes, Path::new("x")).unwrap_err().to_string();
+            assert!(error.starts_with("x: ") && error.contains(what), "{error}");
+        };
+        let heads = heads();
+        let whole = heads[3].to_bytes().unwrap();
+        for length in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
+            says(&whole[..length], "not a head");
+        }
+        let mut flipped = whole.clone();
+        flipped[whole.len() - 3] ^= 1;
+        says(&flipped, "SHA-256");
+        assert!(Head::parse(&forged(&heads[3], |_| {}), Path::new("x")).is_ok());
+        says(&forged(&heads[3], |json| json["version"] = 9.into()), "version 9");
+        says(&forged(&heads[3], |json| json["content"]["dim"] = 3.into()), "centres of 3");
+        says(&forged(&heads[3], |json| json["content"]["kernel"]["gamma"] = 0.into()), "gamma");
+        says(&forged(&heads[1], |json| json["content"]["dim"] = 3.into()), "not as many");
+        says(&forged(&heads[0], |json| json["content"]["output"]["softmax"]["scale"] = (-1).into()), "output");
+        says(&forged(&heads[0], |json| json["content"]["output"]["names"] = serde_json::json!(["a"])), "output");
+        says(
+            &forged(&heads[1], |json| json["content"]["output"]["ranges"]["places"] = serde_json::json!([])),
+            "output",
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_makes_it_or_its_use_panic(which in 0usize..4, place: prop::sample::Index, value: u8) {
+            let mut bytes = heads()[which].to_bytes().unwrap();
+            let at = place.index(bytes.len());
+            bytes[at] = value;
+            if let Ok(head) = Head::parse(&bytes, Path::new("x")) {
+                prop_assert_eq!(ask(&head).len(), 1);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(Head::parse(&bytes, Path::new("x")).is_err());
+        }
+    }
 }

@@ -98,7 +98,12 @@ pub(super) fn softmax(design: &Design, of: &[usize], classes: usize, penalty: f6
     for _ in 0..MOST_STEPS {
         let (mut slope, bias_slope) = slopes(design, &means, of, &ahead);
         slope.iter_mut().zip(&ahead.weights).for_each(|(slope, w)| *slope += penalty * w);
-        let uphill = slope.iter().zip(&now.weights).zip(&ahead.weights).map(|((s, was), at)| s * (at - was)).sum::<f64>()
+        let uphill = slope
+            .iter()
+            .zip(&now.weights)
+            .zip(&ahead.weights)
+            .map(|((s, was), at)| s * (at - was))
+            .sum::<f64>()
             + bias_slope.iter().zip(&now.biases).zip(&ahead.biases).map(|((s, was), at)| s * (at - was)).sum::<f64>()
             > 0.0;
         if uphill && momentum > 1.0 {

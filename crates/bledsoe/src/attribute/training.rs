@@ -169,3 +169,54 @@ fn score(examples: &Examples, held_out: &[Vec<f64>]) -> Result<(Figures, Output)
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// People with `photos` nearly alike each, and a label that `label` gives.
+    fn examples(people: usize, photos: usize, label: impl Fn(&[f32], usize) -> usize) -> Examples {
+        const DIM: usize = 8;
+        let mut random = fastrand::Rng::with_seed(7);
+        let (mut vectors, mut of, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+        for person in 0..people {
+            let centre: Vec<f32> = (0..DIM).map(|_| random.f32() - 0.5).collect();
+            for _ in 0..photos {
+                let v: Vec<f32> = centre.iter().map(|x| x + 0.02 * (random.f32() - 0.5)).collect();
+                let norm = v.iter().map(|x| x * x).sum::<f32>().sqrt();
+                vectors.extend(v.iter().map(|x| x / norm));
+                of.push(label(&centre, person));
+                groups.push(person);
+            }
+        }
+        let truth = Truth::Classes { names: vec!["no".into(), "yes".into()], of };
+        Examples::new(DIM, vectors, truth, groups).unwrap()
+    }
+
+    fn accuracy(examples: &Examples) -> f64 {
+        match train("example", "label", examples, &Training::default()).unwrap().about.figures {
+            Figures::Classify(figures) => figures.accuracy,
+            Figures::Regress(_) => panic!(),
+        }
+    }
+
+    #[test]
+    fn what_faces_tell_is_learnt() {
+        assert!(accuracy(&examples(80, 2, |centre, _| usize::from(centre[0] > centre[1]))) > 0.85);
+    }
+
+    #[test]
+    fn knowing_a_person_is_not_taken_for_knowing_the_label() {
+        // Labels that say nothing of the face, and six photos of each person: with a person on both sides all would be right.
+        let accuracy = accuracy(&examples(60, 6, |_, person| person * 7 % 5 % 2));
+        assert!((0.3..0.7).contains(&accuracy), "{accuracy}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes() {
+        let examples = examples(30, 2, |centre, _| usize::from(centre[0] > 0.0));
+        let bytes = || train("example", "label", &examples, &Training::default()).unwrap().to_bytes().unwrap();
+        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(bytes);
+        assert!(one == bytes());
+    }
+}

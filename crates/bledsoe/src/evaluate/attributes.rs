@@ -145,7 +145,8 @@ fn interval_of_mean<T: Sync>(
         }
     }
     let interval = bootstrap.intervals(people.len(), &[mean], |drawn| {
-        let (sum, faces) = sums.iter().zip(drawn).fold((0.0, 0.0), |(s, n), ((sum, faces), w)| (s + w * sum, n + w * faces));
+        let (sum, faces) =
+            sums.iter().zip(drawn).fold((0.0, 0.0), |(s, n), ((sum, faces), w)| (s + w * sum, n + w * faces));
         (faces > 0.0).then(|| vec![sum / faces])
     });
     (people.len(), interval.first().copied().unwrap_or([0.0, 1.0]))
@@ -172,8 +173,7 @@ mod tests {
         // A hundred faces with errors 0 and 10: of a hundred people, or of four.
         let width = |people: usize| {
             let said = |i: usize| if i % people % 2 == 0 { 0.0 } else { 10.0 };
-            let guesses: Vec<_> =
-                (0..100).map(|i| Guess { truth: 0.0, said: said(i), person: i % people }).collect();
+            let guesses: Vec<_> = (0..100).map(|i| Guess { truth: 0.0, said: said(i), person: i % people }).collect();
             let figures = numbers(&guesses, &Bootstrap::default()).unwrap();
             assert_eq!((figures.mean_absolute_error, figures.people, figures.baseline), (5.0, people, 0.0));
             figures.interval[1] - figures.interval[0]

@@ -118,7 +118,11 @@ fn embeddings(args: &Args) -> Result<(Origin, Vec<FaceRow>)> {
         pipeline::embed::embed(&scan, source.as_ref(), embedder.as_ref(), loader.engine(), &out, true, monitor)
     })?;
     eprintln!("engine: {}", loader.engine());
-    eprintln!("the embeddings are kept in {}: give it instead of {} for another label", out.display(), args.r#in.display());
+    eprintln!(
+        "the embeddings are kept in {}: give it instead of {} for another label",
+        out.display(),
+        args.r#in.display()
+    );
     Ok(table::read(&out)?)
 }
 
