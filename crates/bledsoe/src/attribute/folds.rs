@@ -27,7 +27,7 @@ mod tests {
     fn groups_stay_whole_and_classes_are_shared_out() {
         // Twenty people of three photos; every fourth is of class 1.
         let groups: Vec<usize> = (0..60).map(|row| row % 20).collect();
-        let class = |row: usize| f64::from(u8::from(row % 20 % 4 == 0));
+        let class = |row: usize| f64::from(u8::from((row % 20).is_multiple_of(4)));
         let parts = folds(&groups, class, 5, 1);
         assert!((0..60).all(|row| parts[row] == parts[row % 20]));
         for part in 0..5 {

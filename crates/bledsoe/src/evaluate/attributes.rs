@@ -172,7 +172,7 @@ mod tests {
     fn a_person_of_many_faces_widens_the_interval() {
         // A hundred faces with errors 0 and 10: of a hundred people, or of four.
         let width = |people: usize| {
-            let said = |i: usize| if i % people % 2 == 0 { 0.0 } else { 10.0 };
+            let said = |i: usize| if (i % people).is_multiple_of(2) { 0.0 } else { 10.0 };
             let guesses: Vec<_> = (0..100).map(|i| Guess { truth: 0.0, said: said(i), person: i % people }).collect();
             let figures = numbers(&guesses, &Bootstrap::default()).unwrap();
             assert_eq!((figures.mean_absolute_error, figures.people, figures.baseline), (5.0, people, 0.0));
