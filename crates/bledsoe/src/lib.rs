@@ -89,6 +89,7 @@ pub mod hash;
 pub mod package;
 
 pub mod align;
+pub mod attribute;
 pub mod benchmark;
 pub mod classify;
 pub mod dataset;

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod align;
+mod attributes;
 mod bench;
 mod benchmark;
 mod calibrate;
@@ -35,6 +36,7 @@ pub enum Command {
     Demo(demo::Args),
     Align(align::Args),
     Embed(embed::Args),
+    Attributes(attributes::Args),
     Train(train::Args),
     Evaluate(evaluate::Args),
     Benchmark(benchmark::Args),
@@ -65,6 +67,7 @@ impl Command {
             Self::Demo(args) => demo::run(args),
             Self::Align(args) => align::run(args),
             Self::Embed(args) => embed::run(args),
+            Self::Attributes(args) => attributes::run(args),
             Self::Train(args) => train::run(args),
             Self::Evaluate(args) => evaluate::run(args),
             Self::Benchmark(args) => benchmark::run(args),

@@ -3,6 +3,7 @@
 // Clippy knows test functions, not those that they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod attributes;
 mod bad_photos;
 mod bench;
 mod demo;

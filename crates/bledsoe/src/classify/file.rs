@@ -119,17 +119,26 @@ impl ClassifierFile {
     /// # Errors
     /// [`Error::Mismatch`] for another embedder, or another version of a model.
     pub fn check_embedder(&self, embedder: &str) -> Result<()> {
-        if embedder != self.embedder {
+        Self::check_models("the classifier", &self.embedder, &self.models, embedder)
+    }
+
+    /// Makes sure that embeddings of `embedder` are those that `what` was trained on: of `trained`, by models with the hashes
+    /// `known`.
+    pub(crate) fn check_models(
+        what: &str,
+        trained: &str,
+        known: &BTreeMap<String, String>,
+        embedder: &str,
+    ) -> Result<()> {
+        if embedder != trained {
             return Err(Error::Mismatch(format!(
-                "the classifier was trained on embeddings of {}, these are of {embedder}: embed with {} or train again",
-                self.embedder, self.embedder
+                "{what} was trained on embeddings of {trained}, these are of {embedder}: embed with {trained} or train again"
             )));
         }
         for (id, sha256) in Self::models_of(embedder)? {
-            if self.models.get(&id).is_some_and(|known| *known != sha256) {
+            if let Some(other) = known.get(&id).filter(|known| **known != sha256) {
                 return Err(Error::Mismatch(format!(
-                    "the classifier was trained with another version of model {id} (SHA-256 {}): train again",
-                    self.models[&id]
+                    "{what} was trained with another version of model {id} (SHA-256 {other}): train again"
                 )));
             }
         }

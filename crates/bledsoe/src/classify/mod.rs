@@ -44,6 +44,7 @@ pub use guard::{Guard, GuardRates};
 pub use identify::{Answer, Candidate, Doubt};
 pub use neighbours::Neighbours;
 pub use samples::Samples;
+pub(crate) use softmax::HeldOutScores;
 pub use softmax::Softmax;
 pub use testing::{Tested, TestedFace, test_photos, test_table};
 pub use training::{Trained, Training, train_photos, train_table};

@@ -7,6 +7,7 @@
 //! - [`detection`]: boxes against the faces that there are: recall, average precision;
 //! - [`landmarks`]: points against their true places: normalised mean error;
 //! - [`separation`]: how well similarities tell people apart, to compare a network with itself;
+//! - [`attributes`]: labels and numbers said of faces: accuracy, mean absolute error;
 //! - [`bootstrap`]: intervals by resampling people.
 //!
 //! ```
@@ -17,6 +18,7 @@
 //! assert_eq!(score.per_class["Ada"].accuracy, Some(1.0));
 //! ```
 
+pub mod attributes;
 pub mod bootstrap;
 mod classes;
 mod curve;

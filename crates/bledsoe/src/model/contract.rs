@@ -16,7 +16,7 @@ pub enum Task {
     Detect,
     /// A box to landmarks.
     Landmark,
-    /// A face chip to age, gender, …
+    /// A face chip, or an embedding, to age, gender, …
     Attribute,
     /// Nothing to embeddings of people who do not exist: see [`crate::gallery`].
     Cohort,
@@ -42,6 +42,8 @@ pub enum Format {
     MmodDat,
     /// Embeddings in their principal directions: see `tools/convert/cohort.py`.
     Cohort,
+    /// A head on embeddings: see [`crate::attribute`].
+    Head,
 }
 
 /// Order of the colour channels.

@@ -20,6 +20,8 @@ const EMBEDDED: &[(&str, &[u8])] = &[
     ("hog.svm", include_bytes!("../../../../models/hog.svm")),
     ("landmarks5.safetensors", include_bytes!("../../../../models/landmarks5.safetensors")),
     ("cohort.safetensors", include_bytes!("../../../../models/cohort.safetensors")),
+    ("gender.safetensors", include_bytes!("../../../../models/gender.safetensors")),
+    ("age.safetensors", include_bytes!("../../../../models/age.safetensors")),
     ("age-gender.safetensors", include_bytes!("../../../../models/age-gender.safetensors")),
 ];
 
@@ -88,7 +90,9 @@ impl Store {
             Format::Onnx => Ok(bytes.into_owned()),
             Format::ResnetDat => dlib::network::resnet_to_onnx(&bytes, id),
             Format::MmodDat => dlib::network::mmod_to_onnx(&bytes, id),
-            Format::Hog | Format::Shape | Format::ShapeDat | Format::Cohort => Err(Error::model(id, "not a network")),
+            Format::Hog | Format::Shape | Format::ShapeDat | Format::Cohort | Format::Head => {
+                Err(Error::model(id, "not a network"))
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod align;
+mod attribute;
 mod boxes;
 mod gpu;
 mod hog;

@@ -53,7 +53,7 @@ fn splitmix(n: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn gauss(n: usize) -> f64 {
+pub(super) fn gauss(n: usize) -> f64 {
     let sum: f64 = (0..12).map(|j| (splitmix(12 * n as u64 + j) >> 40) as f64).sum();
     sum / f64::from(1 << 24) - 6.0
 }

@@ -1,5 +1,7 @@
 //! `bledsoe train`
 
+mod labels;
+
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::{Result, bail};
@@ -19,9 +21,14 @@ use crate::{
 /// IN is a folder of photos with one folder a person, a folder of chips that `align` made, or a Parquet table that
 /// `embed` wrote. People with too few photos are left out and named. Part of each person's photos is held back for
 /// `evaluate`. A run that was stopped goes on where it was.
+///
+/// With --labels, what is trained is not who it is but a label of the photos: gender, age, glasses, whatever column the
+/// file has. `attributes` answers with it.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  bledsoe train lfw --out lfw.bledsoe --min-images 10 --epochs 25\n  \
-                        bledsoe evaluate lfw --model lfw.bledsoe")]
+                        bledsoe evaluate lfw --model lfw.bledsoe\n  \
+                        bledsoe train staff --labels staff.csv --target glasses --out glasses.head\n  \
+                        bledsoe attributes party.jpg --model glasses.head")]
 pub struct Args {
     /// Folder of photos or chips, or a table of embeddings (.parquet)
     r#in: PathBuf,
@@ -56,6 +63,8 @@ pub struct Args {
     #[arg(long, value_name = "LIST")]
     augment: Option<Augmentation>,
     #[command(flatten)]
+    labels: labels::LabelArgs,
+    #[command(flatten)]
     embedder: EmbedderArgs,
     /// Print the result as JSON
     #[arg(long)]
@@ -67,6 +76,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    if let Some(file) = &args.labels.labels {
+        return labels::run(&args, file);
+    }
     let start = Instant::now();
     let training = Training {
         classifier: args.classifier.clone().with(args.c, args.gamma, args.k)?,
