@@ -51,11 +51,7 @@ impl Inputs {
             }
             let (origin, rows) = table::read(path)?;
             if origin.model != embedder {
-                anyhow::bail!(
-                    "{}: embeddings of {}, but the gallery's are of {embedder}",
-                    path.display(),
-                    origin.model
-                );
+                anyhow::bail!("{}: embeddings of {}, but those of {embedder} are needed", path.display(), origin.model);
             }
             Ok((path.clone(), Input::Table(rows, origin.skipped)))
         };

@@ -77,6 +77,7 @@ pub mod package;
 pub mod align;
 pub mod benchmark;
 pub mod classify;
+pub mod cluster;
 pub mod dataset;
 pub mod detect;
 pub mod doctor;

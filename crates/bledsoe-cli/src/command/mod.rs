@@ -4,6 +4,7 @@ mod align;
 mod bench;
 mod benchmark;
 mod calibrate;
+mod cluster;
 mod demo;
 mod doctor;
 mod embed;
@@ -39,6 +40,7 @@ pub enum Command {
     Benchmark(benchmark::Args),
     Bench(bench::Args),
     Doctor(doctor::Args),
+    Cluster(Box<cluster::Args>),
     Enroll(enroll::Args),
     Identify(identify::Args),
     Verify(verify::Args),
@@ -68,6 +70,7 @@ impl Command {
             Self::Benchmark(args) => benchmark::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Doctor(args) => doctor::run(args),
+            Self::Cluster(args) => cluster::run(*args),
             Self::Enroll(args) => enroll::run(args),
             Self::Identify(args) => identify::run(args),
             Self::Verify(args) => verify::run(args),

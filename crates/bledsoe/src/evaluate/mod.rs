@@ -6,6 +6,7 @@
 //! - [`search`]: who of the people enrolled, or a stranger (1:N): CMC, FNIR at FPIR;
 //! - [`detection`]: boxes against the faces that there are: recall, average precision;
 //! - [`landmarks`]: points against their true places: normalised mean error;
+//! - [`clustering`]: groups against people: pairwise and BCubed precision, recall and F;
 //! - [`separation`]: how well similarities tell people apart, to compare a network with itself;
 //! - [`bootstrap`]: intervals by resampling people.
 //!
@@ -19,6 +20,7 @@
 
 pub mod bootstrap;
 mod classes;
+pub mod clustering;
 mod curve;
 pub mod detection;
 pub mod landmarks;
