@@ -5,6 +5,7 @@
 
 mod bad_photos;
 mod bench;
+mod clusters;
 mod demo;
 mod detection;
 mod doctor;

@@ -5,6 +5,7 @@
 
 mod align;
 mod boxes;
+mod clustering;
 mod gpu;
 mod hog;
 mod jpeg;
