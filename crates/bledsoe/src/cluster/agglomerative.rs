@@ -25,7 +25,7 @@ impl Clusterer for Agglomerative {
     }
 
     fn false_links(&self) -> f64 {
-        0.01
+        0.1
     }
 
     fn cluster(&self, nodes: &[Node<'_>], links: &Links, threshold: f32) -> Result<Vec<usize>> {

@@ -28,7 +28,7 @@ impl Clusterer for Dbscan {
     }
 
     fn false_links(&self) -> f64 {
-        1e-4
+        0.01
     }
 
     fn cluster(&self, nodes: &[Node<'_>], links: &Links, _threshold: f32) -> Result<Vec<usize>> {

@@ -5,8 +5,8 @@
 //! and how sure that is.
 //!
 //! 1. Each face's nearest are searched for by [`crate::search`], so that the cost does not grow with the square of the number.
-//! 2. The threshold: synthetic strangers are searched for among the same faces, as in a [`crate::gallery`]; a stranger may reach
-//!    it as rarely as the method asks for ([`Clusterer::false_links`]). More faces mean a higher threshold.
+//! 2. The threshold: by synthetic strangers, as in a [`crate::gallery`]. Of so many faces, one may be as alike to a stranger as
+//!    often as the method bears ([`Clusterer::false_links`]). More faces mean a higher threshold.
 //! 3. Faces near a named cluster are put into it. So names stay when photos are added.
 //! 4. A [`Clusterer`] puts the others together: [`Agglomerative`] (average linkage), [`Whispers`] (Chinese whispers) or
 //!    [`Dbscan`].
@@ -198,7 +198,7 @@ pub fn cluster(
         return Ok(nothing(knowledge, options));
     };
     let neighbourhood = Neighbourhood::new(&vectors)?;
-    let crowd = Crowd::fit(embedder, neighbourhood.index(), &mean(&vectors, dim))?;
+    let crowd = Crowd::fit(embedder, vectors.len(), &mean(&vectors, dim))?;
     let rate = options.false_links.unwrap_or_else(|| clusterer.false_links());
     let threshold = match (options.threshold, &crowd) {
         (Some(threshold), _) => threshold,

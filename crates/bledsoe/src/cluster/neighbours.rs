@@ -33,10 +33,6 @@ impl Neighbourhood {
         Ok(Self(Box::new(Graph::build(exact, GraphOptions::default())?)))
     }
 
-    pub(super) fn index(&self) -> &dyn Index {
-        self.0.as_ref()
-    }
-
     /// For each vector, the others that are at least as alike as `threshold`, at most [`NEIGHBOURS`], and some more, best first.
     pub(super) fn lists(
         &self,

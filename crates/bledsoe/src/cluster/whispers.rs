@@ -29,7 +29,7 @@ impl Clusterer for Whispers {
     }
 
     fn false_links(&self) -> f64 {
-        0.001
+        0.02
     }
 
     fn cluster(&self, nodes: &[Node<'_>], links: &Links, threshold: f32) -> Result<Vec<usize>> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
-use super::calibration::Mates;
+use super::calibration::{Mates, Tops};
 use crate::{Error, Result, model};
 
 /// The cohort's id in the registry.
@@ -24,6 +24,8 @@ pub(super) struct Cohort {
     /// How much more they vary: the ratio of standard deviations.
     pub(super) pair_ratio: f64,
     pub(super) mates: Mates,
+    /// How alike strangers are to the most alike of people that they were not made of.
+    pub(super) tops: Tops,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +34,7 @@ struct Entry {
     pair_offset: f64,
     pair_ratio: f64,
     mates: BTreeMap<usize, Vec<f32>>,
+    strangers: Tops,
 }
 
 impl Cohort {
@@ -39,9 +42,9 @@ impl Cohort {
     pub(super) fn of(embedder: &str) -> Result<Option<Self>> {
         let bytes = model::Store::new(None).bytes(ID)?;
         let Some(entry) = header(&bytes)?.1.remove(embedder) else { return Ok(None) };
-        let Entry { parts, pair_offset, pair_ratio, mates } = entry;
+        let Entry { parts, pair_offset, pair_ratio, mates, strangers: tops } = entry;
         let mates = Mates::new(mates.into_iter().collect()).ok_or_else(|| fail("quantiles that are none"))?;
-        Ok(Some(Self { parts, pair_offset, pair_ratio, mates }))
+        Ok(Some(Self { parts, pair_offset, pair_ratio, mates, tops }))
     }
 
     /// The synthetic strangers' embeddings, unit length.

@@ -95,9 +95,9 @@ fn html(report: &Report<'_>) -> Result<String> {
     let _ = writeln!(html, "<h2>People: {}</h2>", count(report.groups.len()));
     let shown = &report.groups[..report.groups.len().min(CLUSTERS)];
     for group in shown {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<article class=\"card finding\"><p class=\"fix\">{}: {} faces</p>\n",
+            "<article class=\"card finding\"><p class=\"fix\">{}: {} faces</p>",
             escape(&group.name),
             count(group.faces.len())
         );

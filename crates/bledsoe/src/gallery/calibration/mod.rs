@@ -8,10 +8,12 @@
 //! stranger to all others. *Met* strangers are the user's own. The more of the latter two there are, the less the synthetic
 //! ones count. Method and figures: `docs/calibration.md`.
 
+mod beyond;
 mod curve;
 mod mates;
 mod tail;
 
+pub(super) use beyond::Tops;
 use curve::{Curve, StrangerDensity};
 pub(super) use mates::Mates;
 use tail::Strangers;
