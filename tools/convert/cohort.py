@@ -11,13 +11,20 @@ which has their covariance (a smoothed bootstrap with a local Gaussian kernel). 
 of them; `main` prints how near. Kept are the 240 principal directions of the points, in eight bits; what those lack is
 isotropic noise of the right size, drawn when the cohort is unfolded.
 
-For every embedder there are besides: how its real pairs of strangers differ from those with a synthetic partner, and how
-alike photos of one person are, by the number of templates. Method and figures: docs/calibration.md.
+For every embedder there are besides: how its real pairs of strangers differ from those with a synthetic partner, how
+alike photos of one person are, by the number of templates, and how alike a stranger is to the most alike of some people none
+of whom it was made of (see `stranger_tops`). Method and figures: docs/calibration.md.
+
+       cohort.py ACCURATE.parquet STRAIGHT.parquet ../../models/cohort.safetensors --strangers-only
+
+computes the last anew and leaves the rest of the file as it is, to the byte.
 """
 
 import argparse
 import hashlib
 import json
+import struct
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -41,6 +48,7 @@ EMBEDDERS = {
 }
 TEMPLATES = [1, 2, 4, 8]
 QUANTILES = 41
+STRANGER_QUANTILES = 200
 PROBES_A_PERSON = 4
 
 
@@ -84,11 +92,69 @@ def mates(vectors, photos, rng):
     return quantiles
 
 
+def synthesise(points, count, rng):
+    """Blends of neighbours; see above."""
+    likeness = points @ points.T
+    order = np.argsort(-likeness, axis=1)[:, 1 : NEIGHBOURS + 1]
+    near = points[order[rng.integers(0, len(points), count)]]
+    middle = near.mean(axis=1, keepdims=True)
+    weights = rng.standard_normal((count, NEIGHBOURS)) / np.sqrt(NEIGHBOURS - 1)
+    return middle[:, 0] + np.einsum("nk,nkd->nd", weights, near - middle)
+
+
+def split(joint):
+    blocks, start = {}, 0
+    for name, size, _ in BLOCKS:
+        blocks[name] = joint[:, start : start + size]
+        start += size
+    return blocks
+
+
+def stranger_tops(points, straight):
+    """For each embedder: how alike synthetic people are to the most alike of `among` people, as quantiles, and on average to
+    all. To be of use for any people, these are none of those that the synthetic ones were made of: one half makes, the other
+    is compared with, and the other way round. Two real people would do as well, were it not for those that LFW has twice.
+    """
+    rng = np.random.default_rng(SEED)
+    order = rng.permutation(len(points))
+    halves = [order[: len(order) // 2], order[len(order) // 2 :]]
+    found = {}
+    for name, parts in EMBEDDERS.items():
+        tops, means = [], []
+        for makers, others in [halves, halves[::-1]]:
+            made = fused(split(synthesise(points[makers], PEOPLE, np.random.default_rng(SEED))), parts)
+            real = straight[others] if name == "mobilefacenet-straight" else fused(split(points[others]), parts)
+            alike = made @ real[np.isfinite(real[:, 0])].T
+            tops.append(alike.max(axis=1)), means.append(alike.mean())
+        grid = (np.arange(STRANGER_QUANTILES) + 0.5) / STRANGER_QUANTILES
+        quantiles = np.quantile(np.concatenate(tops), grid)
+        found[name] = {
+            "among": len(points) // 2,
+            "mean": round(float(np.mean(means)), 5),
+            "quantiles": [round(float(q), 4) for q in quantiles],
+        }
+        print(f"{name}: the most alike of {found[name]['among']} to a stranger {quantiles[len(quantiles) // 2]:.3f}, "
+              f"to one of ten {np.quantile(np.concatenate(tops), 0.9):.3f}, of a hundred {np.quantile(np.concatenate(tops), 0.99):.3f}")
+    return found
+
+
+def with_metadata(file, embedders):
+    """The file's bytes with other metadata."""
+    content = Path(file).read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"]["embedders"] = json.dumps(embedders)
+    header = json.dumps(header, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return struct.pack("<Q", len(header)) + header + content[8 + length :]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("accurate")
     parser.add_argument("straight")
     parser.add_argument("out")
+    parser.add_argument("--strangers-only", action="store_true")
     args = parser.parse_args()
     rng = np.random.default_rng(SEED)
 
@@ -106,12 +172,17 @@ def main():
     joint = np.concatenate([blocks[name] for name, _, _ in BLOCKS], axis=1)
     points = joint[ours]
 
-    likeness = points @ points.T
-    order = np.argsort(-likeness, axis=1)[:, 1 : NEIGHBOURS + 1]
-    near = points[order[rng.integers(0, len(points), PEOPLE)]]
-    middle = near.mean(axis=1, keepdims=True)
-    weights = rng.standard_normal((PEOPLE, NEIGHBOURS)) / np.sqrt(NEIGHBOURS - 1)
-    synthetic = middle[:, 0] + np.einsum("nk,nkd->nd", weights, near - middle)
+    one_straight = np.stack([unit(np.asarray(straight.get(paths[i], np.full(192, np.nan)))) for i in ours])
+    beyond = stranger_tops(points, one_straight)
+    if args.strangers_only:
+        content = Path(args.out).read_bytes()
+        metadata = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])["__metadata__"]
+        embedders = json.loads(metadata["embedders"])
+        for name in EMBEDDERS:
+            embedders[name]["strangers"] = beyond[name]
+        Path(args.out).write_bytes(with_metadata(args.out, embedders))
+        return
+    synthetic = synthesise(points, PEOPLE, rng)
 
     mean = points.mean(axis=0)
     _, _, directions = np.linalg.svd(points - mean, full_matrices=False)
@@ -123,10 +194,7 @@ def main():
     # As bledsoe unfolds it, but with other noise.
     unfolded = mean + (codes * code_scale[:, None]).T.astype(np.float64) @ (basis * basis_scale[:, None])
     unfolded = unfolded + rng.standard_normal(unfolded.shape) * rest.std(axis=0)
-    cohort, start = {}, 0
-    for name, size, _ in BLOCKS:
-        cohort[name] = unfolded[:, start : start + size]
-        start += size
+    cohort = split(unfolded)
 
     embedders = {}
     for name, parts in EMBEDDERS.items():
@@ -144,6 +212,7 @@ def main():
             "pair_offset": round(float(pairs.mean() - mixed.mean()), 5),
             "pair_ratio": round(float(pairs.std() / mixed.std()), 5),
             "mates": mates(real, usable, rng),
+            "strangers": beyond[name],
         }
         nearest = np.sort(mixed.max(axis=1))
         print(f"{name}: {embedders[name]['pair_offset']:+.4f} {embedders[name]['pair_ratio']:.3f}; a synthetic person is to "

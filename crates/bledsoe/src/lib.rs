@@ -92,6 +92,7 @@ pub mod align;
 pub mod attribute;
 pub mod benchmark;
 pub mod classify;
+pub mod cluster;
 pub mod dataset;
 pub mod detect;
 pub mod doctor;

@@ -5,6 +5,7 @@ mod attributes;
 mod bench;
 mod benchmark;
 mod calibrate;
+mod cluster;
 mod demo;
 mod doctor;
 mod embed;
@@ -42,6 +43,7 @@ pub enum Command {
     Benchmark(benchmark::Args),
     Bench(bench::Args),
     Doctor(doctor::Args),
+    Cluster(Box<cluster::Args>),
     Plot(plot::Args),
     Enroll(enroll::Args),
     Identify(identify::Args),
@@ -73,6 +75,7 @@ impl Command {
             Self::Benchmark(args) => benchmark::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Doctor(args) => doctor::run(args),
+            Self::Cluster(args) => cluster::run(*args),
             Self::Plot(args) => plot::run(args),
             Self::Enroll(args) => enroll::run(args),
             Self::Identify(args) => identify::run(args),

@@ -6,6 +6,7 @@
 mod attributes;
 mod bad_photos;
 mod bench;
+mod clusters;
 mod demo;
 mod detection;
 mod doctor;

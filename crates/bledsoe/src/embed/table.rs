@@ -200,11 +200,33 @@ fn lists<W: Write + Send>(
     column::<FloatType, _>(group, &values, Some(&definition), Some(&repetition))
 }
 
+/// Reads what made a table, without its rows.
+///
+/// # Errors
+/// As [`read`].
+pub fn origin(path: &Path) -> Result<Origin> {
+    open(path).map(|(_, origin)| origin)
+}
+
 /// Reads a whole table.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read, [`Error::Format`] when it is not a table that bledsoe wrote.
 pub fn read(path: &Path) -> Result<(Origin, Vec<FaceRow>)> {
+    let fail = |e: String| Error::format(path, e);
+    let (reader, origin) = open(path)?;
+    let mut rows = Vec::new();
+    for group in 0..reader.num_row_groups() {
+        let group = reader.get_row_group(group).map_err(|e| fail(e.to_string()))?;
+        read_group(group.as_ref(), &origin, &mut rows).map_err(|e| fail(e.to_string()))?;
+    }
+    if let Some(row) = rows.iter().find(|r| r.vector.len() != origin.dim) {
+        return Err(fail(format!("the embedding of {} is not {} numbers long", row.path, origin.dim)));
+    }
+    Ok((origin, rows))
+}
+
+fn open(path: &Path) -> Result<(SerializedFileReader<File>, Origin)> {
     let fail = |e: String| Error::format(path, e);
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
     let reader =
@@ -219,15 +241,7 @@ pub fn read(path: &Path) -> Result<(Origin, Vec<FaceRow>)> {
     if metadata.schema_descr().num_columns() != COLUMNS {
         return Err(fail(format!("{} columns instead of {COLUMNS}", metadata.schema_descr().num_columns())));
     }
-    let mut rows = Vec::new();
-    for group in 0..reader.num_row_groups() {
-        let group = reader.get_row_group(group).map_err(|e| fail(e.to_string()))?;
-        read_group(group.as_ref(), &origin, &mut rows).map_err(|e| fail(e.to_string()))?;
-    }
-    if let Some(row) = rows.iter().find(|r| r.vector.len() != origin.dim) {
-        return Err(fail(format!("the embedding of {} is not {} numbers long", row.path, origin.dim)));
-    }
-    Ok((origin, rows))
+    Ok((reader, origin))
 }
 
 fn read_group(group: &dyn RowGroupReader, origin: &Origin, rows: &mut Vec<FaceRow>) -> parquet::errors::Result<()> {

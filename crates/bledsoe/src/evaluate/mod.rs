@@ -6,6 +6,7 @@
 //! - [`search`]: who of the people enrolled, or a stranger (1:N): CMC, FNIR at FPIR;
 //! - [`detection`]: boxes against the faces that there are: recall, average precision;
 //! - [`landmarks`]: points against their true places: normalised mean error;
+//! - [`clustering`]: groups against people: pairwise and BCubed precision, recall and F;
 //! - [`separation`]: how well similarities tell people apart, to compare a network with itself;
 //! - [`attributes`]: labels and numbers said of faces: accuracy, mean absolute error;
 //! - [`bootstrap`]: intervals by resampling people.
@@ -21,6 +22,7 @@
 pub mod attributes;
 pub mod bootstrap;
 mod classes;
+pub mod clustering;
 mod curve;
 pub mod detection;
 pub mod landmarks;

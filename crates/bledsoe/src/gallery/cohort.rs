@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
-use super::calibration::Mates;
+use super::calibration::{Mates, Tops};
 use crate::{Error, Result, model};
 
 /// The cohort's id in the registry.
@@ -26,6 +26,8 @@ pub(super) struct Cohort {
     /// How much more they vary: the ratio of standard deviations.
     pub(super) pair_ratio: f64,
     pub(super) mates: Mates,
+    /// How alike strangers are to the most alike of people that they were not made of.
+    pub(super) tops: Tops,
     /// The strangers' embeddings, once they are needed.
     strangers: OnceLock<Vec<Vec<f32>>>,
 }
@@ -36,6 +38,7 @@ struct Entry {
     pair_offset: f64,
     pair_ratio: f64,
     mates: BTreeMap<usize, Vec<f32>>,
+    strangers: Tops,
 }
 
 impl Cohort {
@@ -44,10 +47,10 @@ impl Cohort {
         let bytes = model::Store::new(None).bytes(ID)?;
         let (blocks, mut embedders) = header(&bytes)?;
         let Some(entry) = embedders.remove(embedder) else { return Ok(None) };
-        let Entry { parts, pair_offset, pair_ratio, mates } = entry;
+        let Entry { parts, pair_offset, pair_ratio, mates, strangers: tops } = entry;
         let mates = Mates::new(mates.into_iter().collect()).ok_or_else(|| fail("quantiles that are none"))?;
         let dim = blocks.iter().filter(|(name, _)| parts.contains_key(name)).map(|(_, size)| size).sum();
-        Ok(Some(Self { parts, dim, pair_offset, pair_ratio, mates, strangers: OnceLock::new() }))
+        Ok(Some(Self { parts, dim, pair_offset, pair_ratio, mates, tops, strangers: OnceLock::new() }))
     }
 
     /// Length of the embedder's vectors.

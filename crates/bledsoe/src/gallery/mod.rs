@@ -34,6 +34,7 @@ mod assignment;
 mod calibrate;
 mod calibration;
 mod cohort;
+mod crowd;
 mod decision;
 mod enrolment;
 mod identify;
@@ -60,6 +61,7 @@ use self::{
     tops::{Changed, Strangers, Tops},
 };
 use crate::{Error, Result, embed::Embedding};
+pub(crate) use crowd::Crowd;
 
 /// The note that counts the changes, so that a gallery notices those of others.
 const REVISION_NOTE: &str = "revision";

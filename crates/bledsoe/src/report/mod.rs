@@ -6,6 +6,7 @@
 //! - [`annotate`]: boxes and names on copies of photos, outside of any page;
 //! - [`identification`]: who was enrolled, and who was recognised;
 //! - [`benchmark`]: the figures of a protocol, with plots and the worst errors;
+//! - [`clusters`]: who was put together, with the doubtful faces apart;
 //! - [`doctor`]: what is wrong with a folder of photos;
 //! - [`space`]: embeddings as points in two and three dimensions.
 //!
@@ -31,6 +32,7 @@
 
 pub mod annotate;
 pub mod benchmark;
+pub mod clusters;
 pub mod doctor;
 pub mod identification;
 mod page;

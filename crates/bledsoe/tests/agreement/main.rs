@@ -6,6 +6,7 @@
 mod align;
 mod attribute;
 mod boxes;
+mod clustering;
 mod gpu;
 mod hog;
 mod jpeg;

@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub fn run(args: &Args, path: &Path, name: &str, photo: &Path) -> Result<ExitCode> {
-    let mut gallery = args.opening.open(path)?;
+    let gallery = args.opening.open(path)?;
     let embedder = gallery.store().model().id.clone();
     if let Some(asked) = args.embedder.asked(&args.finder).filter(|asked| *asked != embedder) {
         bail!("{}: its embeddings are of {embedder}, not of {asked}: leave --embedder out", shown(path));

@@ -8,10 +8,12 @@
 //! stranger to all others. *Met* strangers are the user's own. The more of the latter two there are, the less the synthetic
 //! ones count. Method and figures: `docs/calibration.md`.
 
+mod beyond;
 mod curve;
 mod mates;
 mod tail;
 
+pub(super) use beyond::Tops;
 use curve::{Curve, StrangerDensity};
 pub(super) use mates::Mates;
 use tail::Strangers;
@@ -133,6 +135,11 @@ impl Calibration {
     /// The share of strangers that reach `score`.
     pub(super) fn rate(&self, score: f32) -> f64 {
         self.strangers.share_above(score.into())
+    }
+
+    /// As [`Calibration::probabilities`], without intervals, which take most of the time.
+    pub(super) fn plain_probabilities(&self, candidates: &[(f32, usize)], prior: f64) -> Option<Vec<f64>> {
+        Some(probabilities(self.curves.first()?, candidates, prior))
     }
 
     /// The probability of each candidate to be the face's own person, if the share `prior` of faces is of people enrolled.
