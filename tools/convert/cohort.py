@@ -39,7 +39,6 @@ BLOCKS = [("mobilefacenet", 192, 1.0), ("facenet", 512, 0.25), ("dlib", 128, 1.0
 # Every embedder that is calibrated: id, blocks, and weights as in models/registry.toml.
 EMBEDDERS = {
     "mobilefacenet+dlib": {"mobilefacenet": 1.0, "dlib": 1.0},
-    "mobilefacenet+facenet": {"mobilefacenet": 1.0, "facenet": 0.25},
     "mobilefacenet+facenet+dlib": {"mobilefacenet": 1.0, "facenet": 0.25, "dlib": 1.0},
     "mobilefacenet": {"mobilefacenet": 1.0},
     "mobilefacenet-straight": {"mobilefacenet": 1.0},
@@ -143,7 +142,7 @@ def with_metadata(file, embedders):
     content = Path(file).read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
-    header["__metadata__"]["embedders"] = json.dumps(embedders)
+    header["__metadata__"]["embedders"] = json.dumps(embedders, separators=(",", ":"))
     header = json.dumps(header, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     return struct.pack("<Q", len(header)) + header + content[8 + length :]
@@ -228,7 +227,7 @@ def main():
             "noise": rest.std(axis=0).astype(np.float32),
         },
         args.out,
-        metadata={"blocks": json.dumps([[n, s] for n, s, _ in BLOCKS]), "embedders": json.dumps(embedders)},
+        metadata={"blocks": json.dumps([[n, s] for n, s, _ in BLOCKS]), "embedders": json.dumps(embedders, separators=(",", ":"))},
     )
 
 
