@@ -54,11 +54,15 @@ pub(super) fn components(vectors: &[Vec<f32>], dim: usize, count: usize) -> Vec<
     centred.par_iter().map(|v| directions.iter().map(|d| dot(v, d)).collect()).collect()
 }
 
-/// Makes the vectors orthogonal and of unit length, one after another; what has no direction left becomes zero.
+/// What is left of a vector, as a share of it, below which it is rounding.
+const ROUNDING: f32 = 1e-6;
+
+/// Makes the vectors orthogonal and of unit length, one after another; what has no direction of its own becomes zero.
 fn orthonormalize(vectors: &mut [Vec<f32>]) {
     for i in 0..vectors.len() {
         let (done, rest) = vectors.split_at_mut(i);
         let vector = &mut rest[0];
+        let before = dot(vector, vector).sqrt();
         // Twice is enough (Kahan, in Parlett's *The Symmetric Eigenvalue Problem*).
         for _ in 0..2 {
             for other in &*done {
@@ -67,7 +71,7 @@ fn orthonormalize(vectors: &mut [Vec<f32>]) {
             }
         }
         let norm = dot(vector, vector).sqrt();
-        let scale = if norm > 1e-20 { 1.0 / norm } else { 0.0 };
+        let scale = if norm > ROUNDING * before { 1.0 / norm } else { 0.0 };
         vector.iter_mut().for_each(|x| *x *= scale);
     }
 }
