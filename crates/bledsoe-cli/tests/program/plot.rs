@@ -22,9 +22,6 @@ fn points_are_turned_pointed_at_and_searched_in_a_browser() {
         (&120.into(), &20.into(), &120.into())
     );
     assert!(image::open(&still).unwrap().to_rgb8().pixels().any(|pixel| pixel.0 == [0, 0x72, 0xb2]));
-    let first = fs::read(&page).unwrap();
-    run(&args);
-    assert!(fs::read(&page).unwrap() == first, "a second run made another page");
 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/measure/space.py");
     let there =

@@ -23,12 +23,12 @@ impl Default for Perplexity {
 const LEAST: usize = 10;
 /// How coarsely far points are taken together.
 const THETA: f32 = 0.5;
-/// Deviation of the points at the beginning, which are the principal components, so that the result does not hang on chance
-/// (Kobak and Linderman, *Nature Biotechnology* 39, 2021).
+/// Deviation of the points at the beginning, which are the principal components, so that the result hangs less on
+/// chance (Kobak and Linderman, *Nature Biotechnology* 39, 2021).
 const FIRST_DEVIATION: f32 = 1e-4;
 
-/// t-SNE with Barnes and Hut's tree (van der Maaten, *Accelerating t-SNE using Tree-Based Algorithms*, JMLR 15, 2014), over
-/// neighbours by exact search. `progress` is told each of `epochs` steps.
+/// t-SNE with Barnes and Hut's tree (van der Maaten, *Accelerating t-SNE using Tree-Based Algorithms*, JMLR 15, 2014),
+/// over neighbours by exact search. `progress` is told each of `epochs` steps.
 ///
 /// # Errors
 /// [`Error::Invalid`](crate::Error::Invalid) for fewer than ten vectors, or vectors that are not of unit length;
