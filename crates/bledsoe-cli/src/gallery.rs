@@ -41,8 +41,13 @@ impl GalleryArgs {
         if let Some(url) = database(gallery) {
             return postgres::find(url, &self.schema);
         }
-        if !gallery.exists() {
-            return Ok(None);
+        match std::fs::metadata(gallery) {
+            Ok(there) if there.is_dir() => bail!("{}: a folder, not a gallery", gallery.display()),
+            // An empty file is what a full disk or a killed program leaves of a gallery not yet made.
+            Ok(there) if there.len() > 0 => {}
+            Ok(_) => return Ok(None),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => bail!("{}: {e}", gallery.display()),
         }
         Ok(Some(Gallery::new(Box::new(FileStore::open(gallery, self.key()?)?))?))
     }

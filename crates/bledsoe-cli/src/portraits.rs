@@ -2,15 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bledsoe::{
     dataset::{Scan, Skipped},
     embed::{Embedder, Embedding, table},
+    gallery::{Face, store::Origin},
     pipeline::{Counts, Encoded, Loader, Monitor, Portrait, Source, chunks, portraits},
     quality::{Bar, Fault},
 };
 
-use crate::arguments::{FinderArgs, is_table, scan};
+use crate::{
+    arguments::{EmbedderArgs, FinderArgs, is_table, scan},
+    console,
+};
 
 /// Rows of a table that are handed over at a time.
 const ROWS: usize = 256;
@@ -34,6 +38,21 @@ impl Found {
     }
 }
 
+impl From<Found> for Face {
+    /// The face as a gallery keeps it, with where it came from.
+    fn from(found: Found) -> Self {
+        let Found { path, portrait, embedding, .. } = found;
+        let origin = Origin {
+            photo: path.display().to_string(),
+            sha256: portrait.row.sha256,
+            rect: Some(portrait.row.detection.rect),
+            sharpness: portrait.sharpness,
+            pose: portrait.pose,
+        };
+        Self { embedding, origin }
+    }
+}
+
 enum Input {
     Photos(Scan),
     Table(Vec<table::FaceRow>, Vec<Skipped>),
@@ -53,7 +72,7 @@ impl Inputs {
             }
             let (origin, rows) = table::read(path)?;
             if origin.model != embedder {
-                anyhow::bail!("{}: embeddings of {}, but those of {embedder} are needed", path.display(), origin.model);
+                bail!("{}: embeddings of {}, but those of {embedder} are needed", path.display(), origin.model);
             }
             Ok((path.clone(), Input::Table(rows, origin.skipped)))
         };
@@ -103,6 +122,23 @@ impl Stages {
 }
 
 impl Inputs {
+    /// All faces, and the photos without one, with a progress bar; `if_stopped` is as for [`console::with_progress`].
+    pub fn faces(
+        self,
+        stages: Option<&Stages>,
+        embedder: &str,
+        if_stopped: &str,
+    ) -> Result<(Vec<Found>, Vec<Skipped>)> {
+        let mut faces = Vec::new();
+        let skipped = console::with_progress(self.len(), if_stopped, |monitor| {
+            self.work_through(stages, embedder, monitor, |found| {
+                faces.extend(found);
+                Ok(())
+            })
+        })?;
+        Ok((faces, skipped))
+    }
+
     /// Hands the faces over, some hundred photos at a time, whole photos together; and gives the photos without one.
     pub fn work_through(
         self,
@@ -134,7 +170,7 @@ impl Inputs {
                     let folder = path.is_dir();
                     skipped.extend(scan.skipped.clone());
                     for range in chunks(&scan.items) {
-                        check(monitor)?;
+                        monitor.check()?;
                         counts.photos += range.len();
                         let processed = source.process(Encoded::read_all(&scan.items[range]))?;
                         let (faces, failed) = portraits(processed, embedder.as_ref())?;
@@ -151,7 +187,7 @@ impl Inputs {
                     skipped.extend(failed);
                     let mut rest = rows.into_iter().peekable();
                     while rest.peek().is_some() {
-                        check(monitor)?;
+                        monitor.check()?;
                         let mut faces: Vec<Found> = Vec::new();
                         // A photo's faces stay together.
                         while let Some(row) = rest.next_if(|row| {
@@ -171,6 +207,18 @@ impl Inputs {
     }
 }
 
-fn check(monitor: &Monitor<'_>) -> bledsoe::Result<()> {
-    if monitor.stop.load(std::sync::atomic::Ordering::Relaxed) { Err(bledsoe::Error::Interrupted) } else { Ok(()) }
+/// The embedder of what was named: the tables' own, or the one asked for.
+pub fn embedder_of(inputs: &[PathBuf], asked: &EmbedderArgs, finder: &FinderArgs) -> Result<String> {
+    match inputs.iter().find(|input| is_table(input)) {
+        Some(table) => embedder_given(&table::origin(table)?.model, asked, finder),
+        None => Ok(asked.name(finder).to_owned()),
+    }
+}
+
+/// The embedder that a table's or gallery's embeddings are of, unless another one was asked for.
+pub fn embedder_given(given: &str, asked: &EmbedderArgs, finder: &FinderArgs) -> Result<String> {
+    if let Some(asked) = asked.asked(finder).filter(|asked| *asked != given) {
+        bail!("the embeddings are of {given}, not of {asked}: leave --embedder out");
+    }
+    Ok(given.to_owned())
 }

@@ -5,10 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 use anyhow::{Result, bail};
 use bledsoe::{
     dataset::Skipped,
-    gallery::{
-        Enrolment, Face, Gallery,
-        store::{Model, Origin},
-    },
+    embed::table::FaceRow,
+    gallery::{Enrolment, Face, Gallery, store::Model},
     photo::{Limits, Metadata},
     pipeline::Loader,
     regions::{self, FaceRegion},
@@ -19,7 +17,7 @@ use crate::{
     arguments::{EmbedderArgs, EngineArgs, FinderArgs},
     console,
     gallery::{GalleryArgs, shown},
-    portraits::{Found, Inputs, Stages},
+    portraits::{Found, Inputs, Stages, embedder_given},
 };
 
 /// Another face at least so wide, as a share of the one taken, might be meant instead.
@@ -89,18 +87,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("enroll takes one face of a photo: use --select center or largest, or --xmp for those that are marked");
     }
     let finder = if args.xmp { args.finder.or_all() } else { args.finder.clone() };
-    let asked = args.embedder.asked(&args.finder);
     let mut gallery = args.opening.find(&args.gallery)?;
     let embedder = match &gallery {
-        Some(gallery) => gallery.store().model().id.clone(),
+        Some(gallery) => embedder_given(&gallery.store().model().id, &args.embedder, &args.finder)?,
         None => args.embedder.name(&args.finder).to_owned(),
     };
-    if let Some(asked) = asked.filter(|asked| *asked != embedder) {
-        bail!(
-            "{}: its embeddings are of {embedder}, not of {asked}: leave --embedder out, or make another gallery",
-            shown(&args.gallery)
-        );
-    }
     let inputs = Inputs::open(&args.photos, &embedder)?;
     let loader = args.engine.loader_for(inputs.photos())?;
     let stages = Stages::open(&inputs, &finder, &loader, &embedder)?;
@@ -144,14 +135,7 @@ fn enroll(gallery: &mut Gallery, faces: Vec<Found>, args: &Args, outcome: &mut O
             refuse("whose face is it? Give --name, or put the photo into a folder of that name".into());
             continue;
         };
-        let origin = Origin {
-            photo: path.clone(),
-            sha256: row.sha256.clone(),
-            rect: Some(row.detection.rect),
-            sharpness: found.portrait.sharpness,
-            pose: found.portrait.pose,
-        };
-        if is_enrolled(gallery, &name, &origin)? {
+        if is_enrolled(gallery, &name, row)? {
             outcome.already += 1;
             continue;
         }
@@ -175,7 +159,7 @@ fn enroll(gallery: &mut Gallery, faces: Vec<Found>, args: &Args, outcome: &mut O
                 continue;
             }
         }
-        people.entry(name).or_default().push(Face { embedding: found.embedding, origin });
+        people.entry(name).or_default().push(found.into());
     }
     let labels: BTreeMap<String, String> = args.label.iter().cloned().collect();
     let people: Vec<Enrolment> =
@@ -212,12 +196,12 @@ impl Marks {
 }
 
 /// Whether this face of this photo, or the same file under another name, is a template of the person.
-fn is_enrolled(gallery: &Gallery, name: &str, origin: &Origin) -> bledsoe::Result<bool> {
+fn is_enrolled(gallery: &Gallery, name: &str, row: &FaceRow) -> bledsoe::Result<bool> {
     let Some(person) = gallery.store().person(name)? else { return Ok(false) };
     let templates = gallery.store().templates(person.id)?;
     Ok(templates.iter().any(|known| {
         let known = &known.template.origin;
-        !origin.sha256.is_empty() && known.sha256 == origin.sha256 && known.rect == origin.rect
+        known.sha256 == row.sha256 && known.rect == Some(row.detection.rect)
     }))
 }
 
@@ -237,15 +221,17 @@ fn tell(
             "gallery": shown(&args.gallery), "enrolled": outcome.enrolled, "faces": faces, "already_enrolled": outcome.already,
             "skipped": skipped, "size": size, "embedder": gallery.map(|g| g.store().model()), "engine": loader.engine(),
         }))?;
-    } else {
+    } else if let Some(size) = size {
         say!(
             "{faces} faces of {} people enrolled, {} were already, {} skipped; {} now holds {} people",
             outcome.enrolled.len(),
             outcome.already,
             skipped.len(),
             shown(&args.gallery),
-            size.map_or(0, |size| size.people)
+            size.people
         );
+    } else {
+        say!("no face was found: no gallery was made");
     }
     Ok(match faces + outcome.already {
         0 => ExitCode::from(2),

@@ -66,11 +66,7 @@ fn index(args: &Common) -> Result<ExitCode> {
     console::with_progress_of("templates", templates, console::NOT_KEPT, |monitor| {
         gallery.build_index(&mut |done, _| {
             (monitor.progress)(bledsoe::pipeline::Counts { photos: done, ..Default::default() });
-            if monitor.stop.load(std::sync::atomic::Ordering::Relaxed) {
-                Err(bledsoe::Error::Interrupted)
-            } else {
-                Ok(())
-            }
+            monitor.check()
         })
     })?;
     if args.json {

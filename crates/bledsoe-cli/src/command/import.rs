@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     console::with_progress_of("people", people, KEPT, |monitor| {
         gallery.import(exported, |done| {
             (monitor.progress)(bledsoe::pipeline::Counts { photos: done, ..Default::default() });
-            !monitor.stop.load(std::sync::atomic::Ordering::Relaxed)
+            monitor.check().is_ok()
         })
     })?;
     let size = gallery.size()?;

@@ -9,7 +9,6 @@ use anyhow::{Result, bail};
 use bledsoe::{
     align::{Affine, warp},
     dataset::labels::Labels,
-    embed::table,
     geometry::Rect,
     photo::{Limits, Photo},
     pipeline::Counts,
@@ -20,9 +19,9 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use crate::{
-    arguments::{EmbedderArgs, EngineArgs, FinderArgs, is_table},
+    arguments::{EmbedderArgs, EngineArgs, FinderArgs},
     console,
-    portraits::{Found, Inputs, Stages},
+    portraits::{Found, Inputs, Stages, embedder_of},
 };
 
 /// Show embeddings as points in space: one HTML file to turn, zoom and search, which works offline.
@@ -95,20 +94,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if !(args.perplexity >= 2.0 && args.perplexity.is_finite()) || args.epochs == 0 {
         bail!("--perplexity: 2 or more, --epochs: 1 or more");
     }
-    let embedder = match args.inputs.iter().find(|path| is_table(path)) {
-        Some(path) => table::read(path)?.0.model,
-        None => args.embedder.name(&args.finder).to_owned(),
-    };
+    let embedder = embedder_of(&args.inputs, &args.embedder, &args.finder)?;
     let inputs = Inputs::open(&args.inputs, &embedder)?;
     let loader = args.engine.loader_for(inputs.photos())?;
     let stages = Stages::open(&inputs, &args.finder, &loader, &embedder)?;
-    let mut faces: Vec<Found> = Vec::new();
-    let skipped = console::with_progress(inputs.len(), console::NOT_KEPT, |monitor| {
-        inputs.work_through(stages.as_ref(), &embedder, monitor, |found| {
-            faces.extend(found);
-            Ok(())
-        })
-    })?;
+    let (faces, skipped) = inputs.faces(stages.as_ref(), &embedder, console::NOT_KEPT)?;
     console::tell_skipped(&skipped, None);
     let groups = groups(&faces, &args)?;
     let vectors: Vec<Vec<f32>> = faces.iter().map(|face| face.embedding.vector.clone()).collect();
@@ -117,9 +107,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let thumbnails = console::with_progress_of("pictures", faces.len(), console::NOT_KEPT, |monitor| {
         let mut thumbnails: Vec<Option<Photo>> = Vec::with_capacity(faces.len());
         for some in faces.chunks(TOGETHER) {
-            if monitor.stop.load(std::sync::atomic::Ordering::Relaxed) {
-                return Err(bledsoe::Error::Interrupted);
-            }
+            monitor.check()?;
             thumbnails.par_extend(some.par_iter().map(|face| thumbnail(face, args.photos.as_deref())));
             (monitor.progress)(Counts { photos: thumbnails.len(), ..Counts::default() });
         }

@@ -3,14 +3,14 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
-use bledsoe::gallery::{Face, store::Origin};
+use bledsoe::gallery::Face;
 use serde_json::json;
 
 use crate::{
     arguments::{EngineArgs, FinderArgs},
     console,
     gallery::{GalleryArgs, shown},
-    portraits::{Found, Inputs, Stages},
+    portraits::{Inputs, Stages},
 };
 
 /// Tell a gallery that a face is not the person it was taken for: it, and faces as like it, are not named so again.
@@ -44,29 +44,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let inputs = Inputs::open(&args.photos, &embedder)?;
     let loader = args.engine.loader_for(inputs.photos())?;
     let stages = Stages::open(&inputs, &args.finder, &loader, &embedder)?;
-    let mut faces: Vec<Found> = Vec::new();
-    let skipped = console::with_progress(inputs.len(), console::NOT_KEPT, |monitor| {
-        inputs.work_through(stages.as_ref(), &embedder, monitor, |found| {
-            faces.extend(found);
-            Ok(())
-        })
-    })?;
+    let (faces, skipped) = inputs.faces(stages.as_ref(), &embedder, console::NOT_KEPT)?;
     console::tell_skipped(&skipped, None);
-    let rejected: Vec<Face> = faces
-        .into_iter()
-        .map(|found| {
-            let row = found.portrait.row;
-            let (photo, rect) = (found.path.display().to_string(), Some(row.detection.rect));
-            let origin = Origin {
-                photo,
-                sha256: row.sha256,
-                rect,
-                sharpness: found.portrait.sharpness,
-                pose: found.portrait.pose,
-            };
-            Face { embedding: found.embedding, origin }
-        })
-        .collect();
+    let rejected: Vec<Face> = faces.into_iter().map(Face::from).collect();
     if rejected.is_empty() {
         bail!("no face was found: nothing was changed");
     }

@@ -43,7 +43,10 @@ impl Photo {
         let jpeg = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("jpg") || e.eq_ignore_ascii_case("jpeg"));
         let bytes = if jpeg { self.to_jpeg(95)? } else { self.to_png()? };
         let unfinished = path.with_added_extension("tmp");
-        std::fs::write(&unfinished, bytes).map_err(|e| Error::io(&unfinished, e))?;
-        std::fs::rename(&unfinished, path).map_err(|e| Error::io(path, e))
+        let written = std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&unfinished);
+        }
+        written.map_err(|e| Error::io(path, e))
     }
 }

@@ -147,8 +147,11 @@ pub struct Monitor<'a> {
 }
 
 impl Monitor<'_> {
+    /// Whether the run may go on.
+    ///
+    /// # Errors
     /// [`Error::Interrupted`] once a stop is asked for.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         if self.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     }
 }

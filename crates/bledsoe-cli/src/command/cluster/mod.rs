@@ -7,15 +7,12 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::atomic::Ordering,
 };
 
 use anyhow::{Result, bail};
 use bledsoe::{
     cluster::{self, Clustering, Method, Options},
-    embed::table,
     evaluate::clustering::{Agreement, agreement},
-    gallery::Gallery,
     geometry::Rect,
     pipeline::Counts,
 };
@@ -26,7 +23,7 @@ use crate::{
     arguments::{EmbedderArgs, EngineArgs, FinderArgs, is_table},
     console,
     gallery::{GalleryArgs, shown},
-    portraits::{Found, Inputs, Stages},
+    portraits::{Found, Inputs, Stages, embedder_given, embedder_of},
 };
 
 /// Below this probability, a face is shown apart.
@@ -122,18 +119,16 @@ pub fn run(args: Args) -> Result<ExitCode> {
     output::check(&args.out, args.copy)?;
     let gallery =
         args.known.as_deref().filter(|known| !is_csv(known)).map(|known| args.opening.open(known)).transpose()?;
-    let embedder = embedder(&args, gallery.as_ref())?;
+    let embedder = match &gallery {
+        Some(gallery) => embedder_given(&gallery.store().model().id, &args.embedder, &args.finder)?,
+        None => embedder_of(&args.inputs, &args.embedder, &args.finder)?,
+    };
     let inputs = Inputs::open(&args.inputs, &embedder)?;
     let loader = args.engine.loader_for(inputs.photos())?;
     let finder = args.finder.or_all();
     let stages = Stages::open(&inputs, &finder, &loader, &embedder)?;
-    let mut items: Vec<Item> = Vec::new();
-    let skipped = console::with_progress(inputs.len(), console::EMBED_FIRST, |monitor| {
-        inputs.work_through(stages.as_ref(), &embedder, monitor, |faces| {
-            items.extend(faces.into_iter().map(|found| Item::new(found, &args)));
-            Ok(())
-        })
-    })?;
+    let (found, skipped) = inputs.faces(stages.as_ref(), &embedder, console::EMBED_FIRST)?;
+    let items: Vec<Item> = found.into_iter().map(|found| Item::new(found, &args)).collect();
     drop(stages);
     if items.is_empty() {
         console::tell_skipped(&skipped, None);
@@ -146,7 +141,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let clustering = console::with_progress(items.len(), console::EMBED_FIRST, |monitor| {
         cluster::cluster(&embedder, &faces.faces(), &known, &options, &mut |done, _| {
             (monitor.progress)(Counts { photos: done, faces: done, ..Counts::default() });
-            if monitor.stop.load(Ordering::Relaxed) { Err(bledsoe::Error::Interrupted) } else { Ok(()) }
+            monitor.check()
         })
     })?;
     let settings = json!({
@@ -179,24 +174,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
 
 fn is_csv(file: &Path) -> bool {
     file.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"))
-}
-
-/// The embedder asked for, or that of the gallery or the first table.
-fn embedder(args: &Args, gallery: Option<&Gallery>) -> Result<String> {
-    let asked = args.embedder.asked(&args.finder);
-    let table = args.inputs.iter().find(|input| is_table(input));
-    let given = match (gallery, table) {
-        (Some(gallery), _) => Some(gallery.store().model().id.clone()),
-        (None, Some(table)) => Some(table::origin(table)?.model),
-        (None, None) => None,
-    };
-    match (asked, given) {
-        (Some(asked), Some(given)) if asked != given => {
-            bail!("embeddings of {given} were given, not of {asked}: leave --embedder out")
-        }
-        (_, Some(given)) => Ok(given),
-        (_, None) => Ok(args.embedder.name(&args.finder).to_owned()),
-    }
 }
 
 /// The scores, and how many faces they are without: those of photos with several faces or of nobody.

@@ -158,8 +158,13 @@ impl<'a> Output<'a> {
 fn put(file: &Path, place: &Path, copy: bool) -> Result<()> {
     let context = || format!("{} to {}", file.display(), place.display());
     if copy {
-        fs::copy(file, place).with_context(context)?;
-        return Ok(());
+        // Never half a photo under a photo's name.
+        let unfinished = place.with_added_extension("tmp");
+        let copied = fs::copy(file, &unfinished).and_then(|_| fs::rename(&unfinished, place));
+        if copied.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        return copied.with_context(context);
     }
     let file: PathBuf = fs::canonicalize(file).with_context(context)?;
     link(&file, place).with_context(context)

@@ -47,9 +47,7 @@ pub fn run(args: &Args, model: &Path, photos: &[PathBuf]) -> Result<ExitCode> {
         let mut counts = Counts::default();
         for ((input, scan), source) in scans.iter().zip(&sources) {
             for range in chunks(&scan.items) {
-                if monitor.stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    return Err(bledsoe::Error::Interrupted);
-                }
+                monitor.check()?;
                 counts.photos += range.len();
                 let processed = source.process(Encoded::read_all(&scan.items[range]))?;
                 let (rows, failed) = pipeline::embed::rows(processed, embedder.as_ref())?;

@@ -56,9 +56,6 @@ pub fn run(args: &Args, path: &Path, photos: &[PathBuf]) -> Result<ExitCode> {
         Ok((identified, skipped))
     })?;
     console::tell_skipped(&skipped, None);
-    if let Some(file) = &args.csv {
-        write_csv(file, &identified)?;
-    }
     if args.json {
         let faces: Vec<serde_json::Value> = identified.iter().map(as_json).collect();
         console::print_json(&json!({
@@ -68,6 +65,10 @@ pub fn run(args: &Args, path: &Path, photos: &[PathBuf]) -> Result<ExitCode> {
     } else {
         identified.iter().for_each(tell);
         eprintln!("engine: {}", loader.engine());
+    }
+    // Last: what was found is printed even if this fails.
+    if let Some(file) = &args.csv {
+        write_csv(file, &identified)?;
     }
     Ok(console::exit_code(&skipped))
 }

@@ -13,25 +13,16 @@ use super::Args;
 use crate::{
     console,
     gallery::shown,
-    portraits::{Found, Inputs, Stages},
+    portraits::{Inputs, Stages, embedder_given},
 };
 
 pub fn run(args: &Args, path: &Path, name: &str, photo: &Path) -> Result<ExitCode> {
     let gallery = args.opening.open(path)?;
-    let embedder = gallery.store().model().id.clone();
-    if let Some(asked) = args.embedder.asked(&args.finder).filter(|asked| *asked != embedder) {
-        bail!("{}: its embeddings are of {embedder}, not of {asked}: leave --embedder out", shown(path));
-    }
+    let embedder = embedder_given(&gallery.store().model().id, &args.embedder, &args.finder)?;
     let inputs = Inputs::open(&[PathBuf::from(photo)], &embedder)?;
     let loader = args.engine.loader_for(inputs.photos())?;
     let stages = Stages::open(&inputs, &args.finder, &loader, &embedder)?;
-    let mut faces: Vec<Found> = Vec::new();
-    let skipped = console::with_progress(inputs.len(), console::NOT_KEPT, |monitor| {
-        inputs.work_through(stages.as_ref(), &embedder, monitor, |found| {
-            faces.extend(found);
-            Ok(())
-        })
-    })?;
+    let (faces, skipped) = inputs.faces(stages.as_ref(), &embedder, console::NOT_KEPT)?;
     if let Some(skipped) = skipped.first() {
         bail!("{}: {}", photo.display(), skipped.reason);
     }
