@@ -17,8 +17,8 @@ use bledsoe::{
     },
 };
 
-/// Photos that rten is done with before ONNX Runtime has loaded its networks: with the default's, it starts 0.3 s sooner
-/// and takes 0.04 s longer for each photo.
+/// Photos that rten is done with before ONNX Runtime has loaded its networks: with the default's, it starts 0.3 s
+/// sooner and takes 0.04 s longer for each photo.
 const SOON_DONE: usize = 10;
 
 /// Which engine runs the networks.
@@ -151,8 +151,8 @@ impl FinderArgs {
 /// Which embedder is used.
 #[derive(clap::Args, Debug, Clone)]
 pub struct EmbedderArgs {
-    /// Embedder: mobilefacenet, mobilefacenet-straight, facenet, dlib, an ONNX file with its contract beside it, or several
-    /// joined by + (mobilefacenet+dlib if absent)
+    /// Embedder: mobilefacenet, mobilefacenet-straight, facenet, dlib, an ONNX file with its contract beside it, or
+    /// several joined by + (mobilefacenet+dlib if absent)
     #[arg(long, value_name = "NAME")]
     embedder: Option<String>,
     /// All embedded models together: the same as --embedder mobilefacenet+facenet+dlib

@@ -11,8 +11,8 @@ use bledsoe::gallery::{
 /// How a gallery is opened: a file, or, as `postgresql://user@host/database`, a PostgreSQL database.
 #[derive(clap::Args, Debug, Clone)]
 pub struct GalleryArgs {
-    /// File with the key of an encrypted gallery: 32 bytes, or 64 hexadecimal digits. Without it, the environment variable
-    /// BLEDSOE_KEY is looked at. A gallery that is made with a key is encrypted
+    /// File with the key of an encrypted gallery: 32 bytes, or 64 hexadecimal digits. Without it, the environment
+    /// variable BLEDSOE_KEY is looked at. A gallery that is made with a key is encrypted
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// Of a gallery in PostgreSQL: the schema that it has in the database

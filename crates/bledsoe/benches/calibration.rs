@@ -6,9 +6,10 @@
 //! cargo bench --bench calibration -- lfw.parquet --orl orl.parquet > calibration.json
 //! ```
 //!
-//! Of LFW only the half of the people counts that `tools/convert/cohort.py` left out. Each person with two photos or more
-//! is enrolled by one, drawn anew for each gallery; their other photos are looked up, and one photo of each person with a single one is a stranger's.
-//! Small galleries are of ten such people, and everybody else is a stranger. Of ORL's 40 people half are enrolled, by one photo each, and all photos of the other half are strangers.
+//! Of LFW only the half of the people counts that `tools/convert/cohort.py` left out. Each person with two photos or
+//! more is enrolled by one, drawn anew for each gallery; their other photos are looked up, and one photo of each person
+//! with a single one is a stranger's. Small galleries are of ten such people, and everybody else is a stranger. Of
+//! ORL's 40 people half are enrolled, by one photo each, and all photos of the other half are strangers.
 
 use std::{collections::BTreeMap, path::Path};
 

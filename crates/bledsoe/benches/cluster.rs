@@ -8,8 +8,8 @@
 //! cargo bench --workspace --bench cluster -- made-up FACES DIM METHOD     the same of made-up faces
 //! ```
 //!
-//! The half that parameters are chosen on is that of `tools/convert/cohort.py`: people whose name has an even first byte of its
-//! SHA-256.
+//! The half that parameters are chosen on is that of `tools/convert/cohort.py`: people whose name has an even first
+//! byte of its SHA-256.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

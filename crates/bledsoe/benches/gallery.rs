@@ -1,5 +1,5 @@
-//! Time, memory and recall of a gallery in a file, on made-up faces. The commands of `docs/benchmarks.md`, in this order;
-//! each is a process of its own. With `BLEDSOE_KEY` set, the gallery is encrypted.
+//! Time, memory and recall of a gallery in a file, on made-up faces. The commands of `docs/benchmarks.md`, in this
+//! order; each is a process of its own. With `BLEDSOE_KEY` set, the gallery is encrypted.
 //!
 //! ```text
 //! cargo bench --workspace --bench gallery -- enrol ROWS DIM FILE
@@ -11,8 +11,8 @@
 //! cargo bench --workspace --bench gallery -- check FILE
 //! ```
 //!
-//! With a DIM of 128 the embedder is called `dlib`, so that the strangers who come with bledsoe take part in the work, as they
-//! do for real faces; that the vectors are made up makes no difference to the time.
+//! With a DIM of 128 the embedder is called `dlib`, so that the strangers who come with bledsoe take part in the work,
+//! as they do for real faces; that the vectors are made up makes no difference to the time.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -22,8 +22,8 @@ const BUILTIN: [&str; 2] = ["gender", "age"];
 /// Say of each face its gender and age, or whatever heads of your own were trained on.
 ///
 /// PHOTO is a photo, a folder, or a table that `embed` wrote. All faces of a photo are looked at. Gender and age are
-/// guesses from the face's embedding, and worse for children and the old: MODELS.md has the errors by group. The age's range
-/// holds the true age eight times in ten.
+/// guesses from the face's embedding, and worse for children and the old: MODELS.md has the errors by group. The age's
+/// range holds the true age eight times in ten.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  bledsoe attributes party.jpg\n  \
                         bledsoe attributes staff --model glasses.head --csv staff.csv")]
@@ -31,7 +31,8 @@ pub struct Args {
     /// Photos, folders of photos or chips, tables of embeddings (.parquet)
     #[arg(required = true, value_name = "PHOTO")]
     photos: Vec<PathBuf>,
-    /// A head that `train --labels` wrote; may be given several times. One for gender or age takes the place of bledsoe's
+    /// A head that `train --labels` wrote; may be given several times. One for gender or age takes the place of
+    /// bledsoe's
     #[arg(long, value_name = "FILE")]
     model: Vec<PathBuf>,
     /// Write the result as CSV too

@@ -27,9 +27,9 @@ const COPIES: usize = 6;
 /// Measure the speed of each stage on this machine: read, decode, detect, align, embed, and all of them as `embed` runs
 /// them.
 ///
-/// Besides: what the machine can do at most, and how much of it each network reaches. Without DIR the photos of the demo
-/// are taken. Give the flags that you mean to run `embed` with; --threads 1 times one core. Reading is timed on files
-/// that the system has in memory already. (For accuracy: `bledsoe benchmark`.)
+/// Besides: what the machine can do at most, and how much of it each network reaches. Without DIR the photos of the
+/// demo are taken. Give the flags that you mean to run `embed` with; --threads 1 times one core. Reading is timed on
+/// files that the system has in memory already. (For accuracy: `bledsoe benchmark`.)
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  bledsoe bench\n  bledsoe bench lfw --fast --threads 1 --json")]
 pub struct Args {

@@ -15,16 +15,17 @@ use crate::{
 
 /// Fit a gallery's error rates and probabilities to your own photos.
 ///
-/// The folder has one folder per person. Photos of people enrolled, other than those they were enrolled by, tell how alike
-/// faces of one person are; those of others tell what strangers are like where the gallery is used: the first photo of each.
-/// They replace what was shown before. The gallery keeps the strangers' embeddings, not their names or photos.
+/// The folder has one folder per person. Photos of people enrolled, other than those they were enrolled by, tell how
+/// alike faces of one person are; those of others tell what strangers are like where the gallery is used: the first
+/// photo of each. They replace what was shown before. The gallery keeps the strangers' embeddings, not their names or
+/// photos.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  bledsoe calibrate staff.gallery --with visitors/")]
 pub struct Args {
     /// The gallery
     gallery: PathBuf,
-    /// Folder of photos or chips with one folder per person, or a table that `embed` wrote; without it, what was shown before
-    /// is kept and all is fitted anew
+    /// Folder of photos or chips with one folder per person, or a table that `embed` wrote; without it, what was shown
+    /// before is kept and all is fitted anew
     #[arg(long, value_name = "DIR")]
     with: Option<PathBuf>,
     /// Print the result as JSON

@@ -22,17 +22,17 @@ use crate::{
 
 /// Another face at least so wide, as a share of the one taken, might be meant instead.
 const OTHER_FACE: f32 = 0.6;
-/// Least share (intersection over union) that a face and a marked region have in common. Photo managers mark more loosely
-/// than detectors do.
+/// Least share (intersection over union) that a face and a marked region have in common. Photo managers mark more
+/// loosely than detectors do.
 const LEAST_OVERLAP: f32 = 0.2;
 /// What a stopped run keeps.
 const KEPT: &str = "who was enrolled so far is kept: the same again goes on, and enrolls nothing twice";
 
 /// Enroll people in a gallery: one person from photos, or a folder with one folder per person.
 ///
-/// The gallery is made if it is not there. Faces that are too small, blurred, turned away or not alone in their photo are
-/// refused and listed, as are those that seem to be of somebody enrolled under another name; --force enrolls them anyway.
-/// A face that is enrolled already is not enrolled twice. Nobody else has to be enrolled or trained anew.
+/// The gallery is made if it is not there. Faces that are too small, blurred, turned away or not alone in their photo
+/// are refused and listed, as are those that seem to be of somebody enrolled under another name; --force enrolls them
+/// anyway. A face that is enrolled already is not enrolled twice. Nobody else has to be enrolled or trained anew.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  bledsoe enroll staff.gallery ada1.jpg ada2.jpg --name \"Ada Lovelace\"\n  bledsoe enroll staff.gallery photos/\n  bledsoe enroll family.gallery album/ --xmp"
@@ -46,8 +46,8 @@ pub struct Args {
     /// The person's name; without it, each photo's folder says who it is
     #[arg(long)]
     name: Option<String>,
-    /// Take the names from the faces that photo managers have marked in the photos, or in the files PHOTO.xmp beside them
-    /// (XMP regions of the Metadata Working Group): each face with a name is enrolled
+    /// Take the names from the faces that photo managers have marked in the photos, or in the files PHOTO.xmp beside
+    /// them (XMP regions of the Metadata Working Group): each face with a name is enrolled
     #[arg(long, conflicts_with = "name")]
     xmp: bool,
     /// Something else to keep of the person: KEY=VALUE; again for more

@@ -14,8 +14,8 @@ use crate::{
 
 /// Enroll everybody of a file that `export` or `embed` wrote.
 ///
-/// The gallery is made if it is not there. People of the same name become one. Nothing is refused for being poor: that was
-/// for whoever made the file.
+/// The gallery is made if it is not there. People of the same name become one. Nothing is refused for being poor: that
+/// was for whoever made the file.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  bledsoe import copy.gallery staff.json\n  bledsoe import staff.gallery faces.parquet"

@@ -26,8 +26,8 @@ use crate::{
 
 /// Show embeddings as points in space: one HTML file to turn, zoom and search, which works offline.
 ///
-/// People are coloured by their folder, or by a column of a file of labels. Pointing at a face shows it, where its photo is
-/// at hand. t-SNE keeps neighbours together; PCA keeps distances as far as it can, and takes a second.
+/// People are coloured by their folder, or by a column of a file of labels. Pointing at a face shows it, where its
+/// photo is at hand. t-SNE keeps neighbours together; PCA keeps distances as far as it can, and takes a second.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  bledsoe plot photos/ --out space.html\n  bledsoe plot faces.parquet --photos photos/ --out space.html --png space.png"

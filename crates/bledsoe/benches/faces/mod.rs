@@ -3,8 +3,8 @@
 //! Every vector is made of its own seed, so that two calls have the same. A person is a direction; each of their five
 //! photos is `sqrt(0.6)` times that and `sqrt(0.4)` times a direction of its own, of unit length, so that two photos of
 //! one person have a cosine of about 0.6. A probe is one more photo of an enrolled person. A direction is a nearly
-//! normal draw (sums of four uniform numbers) whose variance falls along the axes as [`spectrum`] says; with `uniform` all
-//! axes are alike, which no embedder's are and where graphs do badly.
+//! normal draw (sums of four uniform numbers) whose variance falls along the axes as [`spectrum`] says; with `uniform`
+//! all axes are alike, which no embedder's are and where graphs do badly.
 
 use std::time::Instant;
 
@@ -23,8 +23,8 @@ pub struct Faces {
     deviations: Vec<f32>,
 }
 
-/// The variance along axis `i`: `1 / (1 + i / 20)^2`. Over 512 axes that is a participation ratio (the squared sum of the
-/// variances by the sum of their squares) of 54; first photos of 5,749 people of LFW by `facenet` have 56.
+/// The variance along axis `i`: `1 / (1 + i / 20)^2`. Over 512 axes that is a participation ratio (the squared sum of
+/// the variances by the sum of their squares) of 54; first photos of 5,749 people of LFW by `facenet` have 56.
 fn spectrum(i: usize) -> f32 {
     1.0 / (1.0 + i as f32 / 20.0).powi(2)
 }

@@ -90,9 +90,9 @@ impl Centres {
 }
 
 impl Basis {
-    /// The basis of `kernel` for rows of `dim` numbers, with `most` of them as centres: all where there are no more, else
-    /// drawn by randomly pivoted Cholesky (Y. Chen, E. Epperly, J. Tropp, R. Webber, "Randomly pivoted Cholesky", 2022),
-    /// which prefers those that the others say least of.
+    /// The basis of `kernel` for rows of `dim` numbers, with `most` of them as centres: all where there are no more,
+    /// else drawn by randomly pivoted Cholesky (Y. Chen, E. Epperly, J. Tropp, R. Webber, "Randomly pivoted Cholesky",
+    /// 2022), which prefers those that the others say least of.
     ///
     /// # Errors
     /// As [`Centres::new`].
@@ -136,8 +136,8 @@ impl Basis {
         }
     }
 
-    /// What makes the kernel's features independent: `L` where the centres' kernel matrix is `L Lᵀ`. None for the linear
-    /// kernel, whose features are.
+    /// What makes the kernel's features independent: `L` where the centres' kernel matrix is `L Lᵀ`. None for the
+    /// linear kernel, whose features are.
     pub(super) fn whitening(&self) -> Result<Option<Cholesky>> {
         let Self::Rbf { centres, .. } = self else { return Ok(None) };
         let size = self.width();

@@ -61,12 +61,12 @@ pub struct Joined {
 }
 
 impl Examples {
-    /// Rows of `dim` numbers, with what is true of each and its group. Groups (people, as a rule) are never on both sides
-    /// of a cross-validation.
+    /// Rows of `dim` numbers, with what is true of each and its group. Groups (people, as a rule) are never on both
+    /// sides of a cross-validation.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when lengths do not fit, a number is not finite, there are fewer than two classes, a class has
-    /// fewer than two groups, or numbers have fewer than ten.
+    /// [`Error::Invalid`] when lengths do not fit, a number is not finite, there are fewer than two classes, a class
+    /// has fewer than two groups, or numbers have fewer than ten.
     pub fn new(dim: usize, vectors: Vec<f32>, truth: Truth, groups: Vec<usize>) -> Result<Self> {
         let rows = groups.len();
         let (labels, finite) = match &truth {

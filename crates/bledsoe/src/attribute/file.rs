@@ -1,8 +1,8 @@
 //! A head's file, safe to load: safetensors, with all that is no array as JSON under `head` in its metadata.
 //!
-//! Arrays: `weights` (f64, outputs x width), `biases` (f64, outputs) and, for the RBF kernel, `codes` (i8, centres x dim)
-//! and `scales` (f32, centres). The JSON holds the format's version and the SHA-256 of the rest of the JSON and of the
-//! arrays, in this order.
+//! Arrays: `weights` (f64, outputs x width), `biases` (f64, outputs) and, for the RBF kernel, `codes` (i8, centres x
+//! dim) and `scales` (f32, centres). The JSON holds the format's version and the SHA-256 of the rest of the JSON and of
+//! the arrays, in this order.
 
 use std::{collections::HashMap, path::Path};
 

@@ -34,8 +34,8 @@ pub struct Fitted {
 }
 
 impl Fitted {
-    /// The outputs for an embedding, which must have the basis's length: the logarithms of the classes' probabilities but
-    /// for a constant, or the number.
+    /// The outputs for an embedding, which must have the basis's length: the logarithms of the classes' probabilities
+    /// but for a constant, or the number.
     pub fn outputs(&self, embedding: &[f32]) -> Vec<f64> {
         let features = self.basis.of(embedding);
         self.biases.iter().zip(self.weights.chunks_exact(features.len())).map(|(b, w)| b + dot(w, &features)).collect()

@@ -1,12 +1,13 @@
-//! Attributes: what else an embedding tells of a face. Gender and age come with bledsoe; any other label can be trained.
+//! Attributes: what else an embedding tells of a face. Gender and age come with bledsoe; any other label can be
+//! trained.
 //!
 //! In: embeddings of one embedder, each with a label. Out: a [`Head`], which answers for further embeddings of that
 //! embedder: a class with its probability, or a number with the range that holds it eight times in ten.
 //!
-//! A head is linear in a [`Basis`]: the embedding's own numbers, or how near it is to some hundred photos of the training
-//! (Nyström's approximation of a kernel machine: C. Williams, M. Seeger, NIPS 2000). Classes are told apart by softmax
-//! regression, numbers by ridge regression. The settings are chosen by cross-validation, the figures come from another one
-//! around it, and both keep a person's photos together. Memory and time grow with the photos, and at most
+//! A head is linear in a [`Basis`]: the embedding's own numbers, or how near it is to some hundred photos of the
+//! training (Nyström's approximation of a kernel machine: C. Williams, M. Seeger, NIPS 2000). Classes are told apart by
+//! softmax regression, numbers by ridge regression. The settings are chosen by cross-validation, the figures come from
+//! another one around it, and both keep a person's photos together. Memory and time grow with the photos, and at most
 //! [`MOST_PHOTOS`] are trained on.
 //!
 //! ```

@@ -67,8 +67,8 @@ fn factor(matrix: Vec<f64>, size: usize) -> Result<Cholesky> {
     Cholesky::new(matrix, size).ok_or_else(|| Error::Invalid("the training photos' embeddings are not finite".into()))
 }
 
-/// The weights `w` and bias `b` with the least `Σ (y - b - w·x)² + penalty |w|²` (A. Hoerl, R. Kennard, Technometrics 12,
-/// 1970). `penalty` is above 0.
+/// The weights `w` and bias `b` with the least `Σ (y - b - w·x)² + penalty |w|²` (A. Hoerl, R. Kennard, Technometrics
+/// 12, 1970). `penalty` is above 0.
 pub(super) fn ridge(design: &Design, y: &[f64], penalty: f64) -> Result<Weights> {
     let means = design.means();
     let middle = y.iter().sum::<f64>() / y.len() as f64;
@@ -82,8 +82,8 @@ pub(super) fn ridge(design: &Design, y: &[f64], penalty: f64) -> Result<Weights>
     Ok(Weights { weights, biases: vec![bias] })
 }
 
-/// The weights of the least `-Σ ln p + penalty/2 Σ |w|²`, where `p` is the softmax's share of the row's own class, below
-/// `classes`; `penalty` is above 0.
+/// The weights of the least `-Σ ln p + penalty/2 Σ |w|²`, where `p` is the softmax's share of the row's own class,
+/// below `classes`; `penalty` is above 0.
 ///
 /// Half the scatter bounds the Hessian everywhere (D. Böhning, Annals of the Institute of Statistical Mathematics 44,
 /// 1992), so that one factor serves all steps; Nesterov's momentum, dropped where it leads uphill, makes them few

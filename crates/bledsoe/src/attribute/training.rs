@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn knowing_a_person_is_not_taken_for_knowing_the_label() {
-        // Labels that say nothing of the face, and six photos of each person: with a person on both sides all would be right.
+        // Labels that say nothing of the face, and six photos of each person: with a person on both sides all would be
+        // right.
         let accuracy = accuracy(&examples(60, 6, |_, person| person * 7 % 5 % 2));
         assert!((0.3..0.7).contains(&accuracy), "{accuracy}");
     }

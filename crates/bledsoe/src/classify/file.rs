@@ -122,8 +122,8 @@ impl ClassifierFile {
         Self::check_models("the classifier", &self.embedder, &self.models, embedder)
     }
 
-    /// Makes sure that embeddings of `embedder` are those that `what` was trained on: of `trained`, by models with the hashes
-    /// `known`.
+    /// Makes sure that embeddings of `embedder` are those that `what` was trained on: of `trained`, by models with the
+    /// hashes `known`.
     pub(crate) fn check_models(
         what: &str,
         trained: &str,

@@ -1,8 +1,8 @@
 //! Classifying: who an embedding is, among the people trained on, and with what probability.
 //!
-//! [`train_photos`] and [`train_table`] make a [`ClassifierFile`]; it holds one of four classifiers, all behind the trait
-//! [`Classifier`]: support vector machines ([`svm`]), the nearest centroid, the nearest neighbours. Probabilities are
-//! fitted to held-out data. [`ClassifierFile::identify`] adds the [`Guard`] against strangers.
+//! [`train_photos`] and [`train_table`] make a [`ClassifierFile`]; it holds one of four classifiers, all behind the
+//! trait [`Classifier`]: support vector machines ([`svm`]), the nearest centroid, the nearest neighbours. Probabilities
+//! are fitted to held-out data. [`ClassifierFile::identify`] adds the [`Guard`] against strangers.
 //!
 //! ```
 //! use bledsoe::classify::{ClassifierKind, Samples, fit};

@@ -9,13 +9,13 @@ use std::{
 use super::{Clusterer, Link, Links, Node, neighbours};
 use crate::{Result, components::Components};
 
-/// Average linkage (UPGMA; Sokal and Michener, *A statistical method for evaluating systematic relationships*, 1958): the two
-/// clusters whose faces are on average the most alike become one, until no two are as alike as the threshold.
+/// Average linkage (UPGMA; Sokal and Michener, *A statistical method for evaluating systematic relationships*, 1958):
+/// the two clusters whose faces are on average the most alike become one, until no two are as alike as the threshold.
 ///
-/// Only clusters with linked faces are compared, and nothing is lost by that: where the average is above the threshold, some pair
-/// is. Nor does a comparison take longer for large clusters: the average similarity of two sets of vectors is the product of
-/// their sums, by their sizes. What the lists of neighbours are too short for is found afterwards: the clusters of faces whose
-/// list was full are searched for by their means, until nothing is left to be joined.
+/// Only clusters with linked faces are compared, and nothing is lost by that: where the average is above the threshold,
+/// some pair is. Nor does a comparison take longer for large clusters: the average similarity of two sets of vectors is
+/// the product of their sums, by their sizes. What the lists of neighbours are too short for is found afterwards: the
+/// clusters of faces whose list was full are searched for by their means, until nothing is left to be joined.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Agglomerative;
 
@@ -52,8 +52,8 @@ impl Clusterer for Agglomerative {
     }
 }
 
-/// The links between those of the nodes that `full` says, by their means: where an average is above the threshold, so is the
-/// similarity of the means.
+/// The links between those of the nodes that `full` says, by their means: where an average is above the threshold, so
+/// is the similarity of the means.
 fn between(nodes: &[Node<'_>], full: &[bool], threshold: f32) -> Result<Links> {
     let searched: Vec<(usize, Cow<'_, [f32]>)> =
         (0..nodes.len()).filter(|&i| full[i]).filter_map(|i| Some((i, nodes[i].direction()?))).collect();

@@ -14,8 +14,8 @@ struct Cluster<'a> {
     members: Vec<&'a [f32]>,
 }
 
-/// For each face the probability that it is where it belongs, and the other cluster that it is most like. A face has the score
-/// against a cluster that it would have in a gallery, itself left out.
+/// For each face the probability that it is where it belongs, and the other cluster that it is most like. A face has
+/// the score against a cluster that it would have in a gallery, itself left out.
 pub(super) fn judge(
     vectors: &[&[f32]],
     clusters: &[usize],

@@ -26,7 +26,8 @@ impl<'a> Node<'a> {
         Self { sum: vector.into(), faces: 1, exclusions: Vec::new() }
     }
 
-    /// The mean similarity of the one's faces to the other's. With sums it is one product, however many faces there are.
+    /// The mean similarity of the one's faces to the other's. With sums it is one product, however many faces there
+    /// are.
     pub fn average(&self, other: &Self) -> f32 {
         dot(&self.sum, &other.sum) / (self.faces as f32 * other.faces as f32)
     }

@@ -3,12 +3,13 @@
 use super::{Clusterer, Link, Links, Node, constraints::Groups};
 use crate::Result;
 
-/// Ester, Kriegel, Sander and Xu, *A density-based algorithm for discovering clusters in large spatial databases with noise*, KDD
-/// 1996. Faces with enough neighbours are cores; linked cores are one cluster; others join the core most like them. Noise is
-/// left alone, each face a cluster of its own.
+/// Ester, Kriegel, Sander and Xu, *A density-based algorithm for discovering clusters in large spatial databases with
+/// noise*, KDD
+/// 1996. Faces with enough neighbours are cores; linked cores are one cluster; others join the core most like them.
+///       Noise is left alone, each face a cluster of its own.
 ///
-/// Links are followed the strongest first, so that of two that cannot both hold the stronger does. One wrong link between cores
-/// makes one of two people: so it needs a higher threshold than other methods.
+/// Links are followed the strongest first, so that of two that cannot both hold the stronger does. One wrong link
+/// between cores makes one of two people: so it needs a higher threshold than other methods.
 #[derive(Debug, Clone, Copy)]
 pub struct Dbscan {
     /// Faces within reach, itself included, that make a core.

@@ -1,17 +1,19 @@
 //! Clustering: faces without names, put together by person.
 //!
-//! In: unit vectors of one embedder, and what is known beforehand: which faces are in one photo (they are different people),
-//! pairs said to be the same or different, clusters that have a name already. Out: a [`Clustering`]: the cluster of each face,
-//! and how sure that is.
+//! In: unit vectors of one embedder, and what is known beforehand: which faces are in one photo (they are different
+//! people), pairs said to be the same or different, clusters that have a name already. Out: a [`Clustering`]: the
+//! cluster of each face, and how sure that is.
 //!
-//! 1. Each face's nearest are searched for by [`crate::search`], so that the cost does not grow with the square of the number.
-//! 2. The threshold: by synthetic strangers, as in a [`crate::gallery`]. Of so many faces, one may be as alike to a stranger as
-//!    often as the method bears ([`Clusterer::false_links`]). More faces mean a higher threshold.
+//! 1. Each face's nearest are searched for by [`crate::search`], so that the cost does not grow with the square of the
+//!    number.
+//! 2. The threshold: by synthetic strangers, as in a [`crate::gallery`]. Of so many faces, one may be as alike to a
+//!    stranger as often as the method bears ([`Clusterer::false_links`]). More faces mean a higher threshold.
 //! 3. Faces near a named cluster are put into it. So names stay when photos are added.
 //! 4. A [`Clusterer`] puts the others together: [`Agglomerative`] (average linkage), [`Whispers`] (Chinese whispers) or
 //!    [`Dbscan`].
 //!
-//! The same faces in the same order give the same clusters, however many threads take part. Figures: `docs/accuracy.md`.
+//! The same faces in the same order give the same clusters, however many threads take part. Figures:
+//! `docs/accuracy.md`.
 //!
 //! ```
 //! use bledsoe::cluster::{Face, Knowledge, Options, cluster};
@@ -99,7 +101,8 @@ pub struct Options {
     pub method: Method,
     /// The similarity that it goes by, -1 to 1; without it, calibrated.
     pub threshold: Option<f32>,
-    /// Share of strangers, 0 to 1, that may be more alike than the threshold to any of the faces; the method's own if absent.
+    /// Share of strangers, 0 to 1, that may be more alike than the threshold to any of the faces; the method's own if
+    /// absent.
     pub false_links: Option<f64>,
 }
 
@@ -164,10 +167,11 @@ pub trait Clusterer: Send + Sync {
 pub struct Clustering {
     /// The cluster of each face: a place in `names`.
     pub clusters: Vec<usize>,
-    /// The name of each cluster. Named ones come first, in their order, with or without faces; then the others, the largest first.
+    /// The name of each cluster. Named ones come first, in their order, with or without faces; then the others, the
+    /// largest first.
     pub names: Vec<String>,
-    /// For each face, the probability that it is where it belongs: with its cluster, or alone. 1 for faces that the user placed;
-    /// `None` for an embedder without a cohort.
+    /// For each face, the probability that it is where it belongs: with its cluster, or alone. 1 for faces that the
+    /// user placed; `None` for an embedder without a cohort.
     pub confidence: Vec<Option<f64>>,
     /// For each face, the other cluster that it is most like, if any is near.
     pub rivals: Vec<Option<usize>>,
@@ -177,13 +181,13 @@ pub struct Clustering {
     pub calibrated: bool,
 }
 
-/// Puts faces together by person. `embedder` is the id of what made the vectors; `progress` is told how many faces were searched
-/// for, and of how many.
+/// Puts faces together by person. `embedder` is the id of what made the vectors; `progress` is told how many faces were
+/// searched for, and of how many.
 ///
 /// # Errors
-/// What `progress` returns; [`Error::Mismatch`] for vectors of different length; [`Error::Invalid`] for vectors that are not of
-/// unit length, knowledge that contradicts itself or names faces that are not there, and without a threshold for an embedder
-/// that has no cohort.
+/// What `progress` returns; [`Error::Mismatch`] for vectors of different length; [`Error::Invalid`] for vectors that
+/// are not of unit length, knowledge that contradicts itself or names faces that are not there, and without a threshold
+/// for an embedder that has no cohort.
 pub fn cluster(
     embedder: &str,
     faces: &[Face<'_>],
@@ -231,7 +235,8 @@ pub fn cluster(
     Ok(Clustering { clusters, names, confidence, rivals, threshold, calibrated: options.threshold.is_none() })
 }
 
-/// Puts nodes that are near enough to a named cluster into it; the most alike choose first. Gives the place of the name.
+/// Puts nodes that are near enough to a named cluster into it; the most alike choose first. Gives the place of the
+/// name.
 fn assign(nodes: &[Node<'_>], named: &[Option<usize>], threshold: f32) -> Result<Vec<Option<usize>>> {
     let mut cluster_of = vec![None; nodes.len()];
     let holders: Vec<usize> = named.iter().flatten().copied().collect();

@@ -7,8 +7,8 @@ use super::Knowledge;
 /// What clusters without a name are called, with a number.
 const PREFIX: &str = "person-";
 
-/// Numbers the clusters anew: those with a name as they are known, then the others by size, of equals by their first face. And
-/// the name of each. The clusters that `of_face` numbers below the number of names are the named ones.
+/// Numbers the clusters anew: those with a name as they are known, then the others by size, of equals by their first
+/// face. And the name of each. The clusters that `of_face` numbers below the number of names are the named ones.
 pub(super) fn number(of_face: &[usize], knowledge: &Knowledge) -> (Vec<usize>, Vec<String>) {
     let known = knowledge.named.len();
     let mut sizes: BTreeMap<usize, (usize, usize)> = BTreeMap::new();

@@ -14,7 +14,7 @@ pub(super) const NEIGHBOURS: usize = 48;
 /// So many are kept even if they are not near: to know whom a face might be instead.
 const KEPT: usize = 8;
 /// From so many vectors on, a graph is built: the time of exact search grows with their square.
-const GRAPH_PAYS: usize = 40_000;
+const GRAPH_FROM: usize = 40_000;
 /// Vectors searched for between two words on the progress.
 const BATCH: usize = 2048;
 
@@ -27,13 +27,14 @@ impl Neighbourhood {
         let mut exact = Exact::new(vectors.first().map_or(0, |vector| vector.len()), Storage::Int8)?;
         exact.reserve(vectors.len());
         exact.add(vectors)?;
-        if vectors.len() < GRAPH_PAYS {
+        if vectors.len() < GRAPH_FROM {
             return Ok(Self(Box::new(exact)));
         }
         Ok(Self(Box::new(Graph::build(exact, GraphOptions::default())?)))
     }
 
-    /// For each vector, the others that are at least as alike as `threshold`, at most [`NEIGHBOURS`], and some more, best first.
+    /// For each vector, the others that are at least as alike as `threshold`, at most [`NEIGHBOURS`], and some more,
+    /// best first.
     pub(super) fn lists(
         &self,
         vectors: &[&[f32]],

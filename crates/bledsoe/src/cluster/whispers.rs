@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use super::{Clusterer, Links, Node};
 use crate::Result;
 
-/// Biemann, *Chinese Whispers: an efficient graph clustering algorithm and its application to natural language processing
-/// problems*, TextGraphs 2006. Each node begins as a class of its own; in random order, again and again, each takes the class that
-/// its neighbours stand for most. A link weighs as much as it is above the threshold, so that one that just reaches it
-/// counts next to nothing.
+/// Biemann, *Chinese Whispers: an efficient graph clustering algorithm and its application to natural language
+/// processing problems*, TextGraphs 2006. Each node begins as a class of its own; in random order, again and again,
+/// each takes the class that its neighbours stand for most. A link weighs as much as it is above the threshold, so that
+/// one that just reaches it counts next to nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Whispers {
     /// Rounds through all nodes; it ends earlier when nothing changes.

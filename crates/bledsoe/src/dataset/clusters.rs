@@ -1,5 +1,5 @@
-//! Files that say which faces belong together: `clusters.csv`, and pairs that are of one person or of two. In: CSV. Out: faces,
-//! named by their photo and their number in it.
+//! Files that say which faces belong together: `clusters.csv`, and pairs that are of one person or of two. In: CSV.
+//! Out: faces, named by their photo and their number in it.
 //!
 //! ```text
 //! path,face,cluster,confidence,rival            first,second
@@ -7,8 +7,8 @@
 //! photos/a.jpg,1,person-00002,0.71,person-00007 photos/a.jpg#1,photos/c.jpg#0
 //! ```
 //!
-//! In a file of pairs the names of the two columns are free; `#1` is the second face of a photo, and may be left out where
-//! there is only one.
+//! In a file of pairs the names of the two columns are free; `#1` is the second face of a photo, and may be left out
+//! where there is only one.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -73,8 +73,8 @@ fn named(text: &str) -> NamedFace {
     }
 }
 
-/// Reads clusters: the columns `path`, `face` and `cluster`, and `confidence` and `rival` if they are there; others are passed
-/// over. Rows without a cluster are left out.
+/// Reads clusters: the columns `path`, `face` and `cluster`, and `confidence` and `rival` if they are there; others are
+/// passed over. Rows without a cluster are left out.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Format`] without one of the first three columns, or for a number that is none.

@@ -3,13 +3,13 @@
 //! In: photos, one folder a person, and the stages that look at them. Out: [`Finding`]s, each with the photos at fault,
 //! the scores that say so, and a suggested [`Fix`].
 //!
-//! [`examine`] reads each photo once and keeps an [`Exam`] of it; [`diagnose`] compares the exams; [`moves`] carries the
-//! fixes out, and takes them back. Time is quadratic in the photos (some seconds for ten thousand), memory linear.
+//! [`examine`] reads each photo once and keeps an [`Exam`] of it; [`diagnose`] compares the exams; [`moves`] carries
+//! the fixes out, and takes them back. Time is quadratic in the photos (some seconds for ten thousand), memory linear.
 //!
 //! Labels are judged by embeddings. A photo's likeness to a person is the mean of the upper quarter of its similarities
-//! to that person's photos. It is likely mislabelled when the likeness to its own folder is below the embedder's threshold
-//! and that to another person is clearly above it. Who else it shows is only said where the likeness is beyond what right
-//! photos reach by chance in this data set.
+//! to that person's photos. It is likely mislabelled when the likeness to its own folder is below the embedder's
+//! threshold and that to another person is clearly above it. Who else it shows is only said where the likeness is
+//! beyond what right photos reach by chance in this data set.
 //!
 //! ```no_run
 //! use bledsoe::{
@@ -161,7 +161,8 @@ fn scores<const N: usize>(scores: [(&'static str, f32); N]) -> BTreeMap<&'static
 /// From where on something is a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Thresholds {
-    /// Cosine similarity of one person's faces, by the embedder's contract: strangers reach it once in a thousand pairs.
+    /// Cosine similarity of one person's faces, by the embedder's contract: strangers reach it once in a thousand
+    /// pairs.
     pub similarity: f32,
     /// Cosine similarity of one face in the same picture.
     pub same_face: f32,

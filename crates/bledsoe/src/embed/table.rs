@@ -2,7 +2,8 @@
 //!
 //! One row a face: `path`, `person` (nullable), `sha256` of the photo's bytes, `face` (its number in the photo),
 //! `left`, `top`, `right`, `bottom` and `score` of the detection, `landmarks` (x0, y0, x1, y1, …), `model`, and
-//! `embedding` (unit length). What made the table stands in the file's metadata under `bledsoe`, as JSON: see [`Origin`].
+//! `embedding` (unit length). What made the table stands in the file's metadata under `bledsoe`, as JSON: see
+//! [`Origin`].
 
 use std::{fs::File, io::Write, path::Path, sync::Arc};
 

@@ -1,11 +1,12 @@
-//! Clusters against the truth. In: for each face, whose it is and which cluster it was put into. Out: precision, recall and F.
+//! Clusters against the truth. In: for each face, whose it is and which cluster it was put into. Out: precision, recall
+//! and F.
 //!
 //! Two views, for they fail differently. *Pairwise*: of all pairs of faces put together, the share of one person is the
-//! precision; of all pairs of one person, the share put together is the recall. A person of 500 photos has 125,000 pairs and
-//! drowns everybody else. *BCubed* (Amigó, Gonzalo, Artiles and Verdejo, *A comparison of extrinsic clustering evaluation
-//! metrics based on formal constraints*, Information Retrieval 12, 2009) counts each face once: its precision is the share of its
-//! own person in its cluster, its recall the share of its person's faces that are in its cluster, itself included; both are
-//! means over faces.
+//! precision; of all pairs of one person, the share put together is the recall. A person of 500 photos has 125,000
+//! pairs and drowns everybody else. *BCubed* (Amigó, Gonzalo, Artiles and Verdejo, *A comparison of extrinsic
+//! clustering evaluation metrics based on formal constraints*, Information Retrieval 12, 2009) counts each face once:
+//! its precision is the share of its own person in its cluster, its recall the share of its person's faces that are in
+//! its cluster, itself included; both are means over faces.
 //!
 //! ```
 //! use bledsoe::evaluate::clustering::agreement;

@@ -1,5 +1,5 @@
-//! Scoring answers against the truth. In: scores, names, boxes as plain numbers. Out: the figures of the standard protocols,
-//! with intervals. Knows nothing of networks or photos.
+//! Scoring answers against the truth. In: scores, names, boxes as plain numbers. Out: the figures of the standard
+//! protocols, with intervals. Knows nothing of networks or photos.
 //!
 //! - [`identification`]: a classifier's answers, person by person;
 //! - [`verification`]: same person or not (1:1), as LFW's protocol has it: accuracy, ROC, TAR at FAR;

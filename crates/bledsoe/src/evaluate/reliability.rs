@@ -1,8 +1,8 @@
 //! Reliability: are probabilities what happens?
 //!
-//! Of the answers given with a probability near 0.8, eight of ten should be right. The expected calibration error is the mean
-//! gap between probability and share of right answers, over bins of equal width, by how many answers are in each (Naeini,
-//! Cooper and Hauskrecht, *Obtaining Well Calibrated Probabilities Using Bayesian Binning*, AAAI 2015).
+//! Of the answers given with a probability near 0.8, eight of ten should be right. The expected calibration error is
+//! the mean gap between probability and share of right answers, over bins of equal width, by how many answers are in
+//! each (Naeini, Cooper and Hauskrecht, *Obtaining Well Calibrated Probabilities Using Bayesian Binning*, AAAI 2015).
 //!
 //! ```
 //! use bledsoe::evaluate::reliability::{Answer, reliability};

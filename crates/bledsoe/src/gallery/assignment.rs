@@ -1,7 +1,7 @@
 //! Who is who in a photo of several faces: one person at most once.
 
-/// Gives each face at most one of the people, and each person at most one of the faces, so that the sum of `gains[face][person]`
-/// is the greatest. A gain that is not positive, or not a number, is never taken: better nobody.
+/// Gives each face at most one of the people, and each person at most one of the faces, so that the sum of
+/// `gains[face][person]` is the greatest. A gain that is not positive, or not a number, is never taken: better nobody.
 ///
 /// Kuhn's Hungarian method in Jonker and Volgenant's form with shortest augmenting paths (*Computing* 38, 1987), in
 /// O(faces² (people + faces)).

@@ -44,9 +44,9 @@ pub(super) struct Fitted {
 }
 
 impl Gallery {
-    /// Fits the gallery to the user's own photos: `strangers` are faces of people not enrolled, each of another person, `mates` are faces of people
-    /// enrolled, with the name. They replace those shown before. Scores of the mates are kept, embeddings only of the
-    /// strangers.
+    /// Fits the gallery to the user's own photos: `strangers` are faces of people not enrolled, each of another person,
+    /// `mates` are faces of people enrolled, with the name. They replace those shown before. Scores of the mates are
+    /// kept, embeddings only of the strangers.
     ///
     /// # Errors
     /// [`Error::Mismatch`] for another embedder's embeddings, [`Error::Invalid`] for a mate who is not enrolled.

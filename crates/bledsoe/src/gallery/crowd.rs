@@ -1,9 +1,9 @@
 //! A crowd: faces of which nobody is enrolled, and what a similarity means among them.
 //!
-//! How alike synthetic strangers are to the most alike of some people is stored with the cohort, measured on people that they
-//! were not made of. From that follows how alike they are to the most alike of any number of faces, by extreme value theory: the
-//! more faces there are, the more alike two must be to count as one person. If these faces are more alike on average than those,
-//! all is moved by as much.
+//! How alike synthetic strangers are to the most alike of some people is stored with the cohort, measured on people
+//! that they were not made of. From that follows how alike they are to the most alike of any number of faces, by
+//! extreme value theory: the more faces there are, the more alike two must be to count as one person. If these faces
+//! are more alike on average than those, all is moved by as much.
 
 use super::{
     calibration::{Calibration, Evidence, PRIOR, Spread, Synthetic},
@@ -19,8 +19,8 @@ const STRANGERS: usize = 1000;
 pub(crate) struct Crowd(Calibration);
 
 impl Crowd {
-    /// Among `faces` embeddings of `embedder` whose mean vector (not of unit length) is `mean`. `None` for an embedder without a
-    /// cohort, or whose cohort is of another length.
+    /// Among `faces` embeddings of `embedder` whose mean vector (not of unit length) is `mean`. `None` for an embedder
+    /// without a cohort, or whose cohort is of another length.
     pub(crate) fn fit(embedder: &str, faces: usize, mean: &[f32]) -> Result<Option<Self>> {
         let Some(cohort) = Cohort::of(embedder)? else { return Ok(None) };
         let strangers = cohort.strangers()?;
@@ -47,9 +47,9 @@ impl Crowd {
         self.0.threshold(rate)
     }
 
-    /// For each of `candidates`, the most alike first, the probability that a face is theirs. A candidate is a score, as of a
-    /// gallery's person (half the nearest similarity, half that to the mean), and a number of faces. Half of all faces have
-    /// somebody. `None` where nothing is known of how alike one person's faces are.
+    /// For each of `candidates`, the most alike first, the probability that a face is theirs. A candidate is a score,
+    /// as of a gallery's person (half the nearest similarity, half that to the mean), and a number of faces. Half of
+    /// all faces have somebody. `None` where nothing is known of how alike one person's faces are.
     pub(crate) fn probabilities(&self, candidates: &[(f32, usize)]) -> Option<Vec<f64>> {
         self.0.plain_probabilities(candidates, PRIOR)
     }

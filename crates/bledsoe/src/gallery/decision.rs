@@ -30,7 +30,8 @@ pub enum Limit {
 pub struct Rule {
     /// Who is named.
     pub limit: Limit,
-    /// Which share of the faces that will be looked up is of people enrolled, 0 to 1, both excluded: probabilities depend on it, names do not.
+    /// Which share of the faces that will be looked up is of people enrolled, 0 to 1, both excluded: probabilities
+    /// depend on it, names do not.
     pub prior: f64,
 }
 
@@ -66,7 +67,8 @@ pub struct Candidate {
     pub person: PersonId,
     /// The name.
     pub name: String,
-    /// How like the person the face is: half the similarity to the nearest template, half that to the mean of all; -1 to 1.
+    /// How like the person the face is: half the similarity to the nearest template, half that to the mean of all; -1
+    /// to 1.
     pub score: f32,
     /// Templates that the score comes from.
     pub templates: usize,
@@ -134,8 +136,8 @@ pub struct Decision {
     pub candidates: Vec<Candidate>,
     /// The least score that names somebody.
     pub threshold: f32,
-    /// The share of strangers who would be as like somebody in this gallery as this face is; absent where the gallery could
-    /// not be calibrated, or is empty.
+    /// The share of strangers who would be as like somebody in this gallery as this face is; absent where the gallery
+    /// could not be calibrated, or is empty.
     pub false_positive_rate: Option<f64>,
 }
 

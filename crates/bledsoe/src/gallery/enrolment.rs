@@ -50,8 +50,8 @@ impl Gallery {
         ids.pop().ok_or_else(|| Error::Invalid("nobody to enroll".into()))
     }
 
-    /// The same for many people, a thousand at a time: those enrolled before an error stay. `done` is told how many are, after
-    /// each step; once it returns false, the rest is left.
+    /// The same for many people, a thousand at a time: those enrolled before an error stay. `done` is told how many
+    /// are, after each step; once it returns false, the rest is left.
     ///
     /// # Errors
     /// As [`Gallery::enroll`].

@@ -64,8 +64,8 @@ impl Gallery {
     /// Who each face is, by itself.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] for another embedder's embeddings; [`Error::Invalid`] for a rule out of range, or when a false positive rate is asked
-    /// of a gallery that cannot be calibrated.
+    /// [`Error::Mismatch`] for another embedder's embeddings; [`Error::Invalid`] for a rule out of range, or when a
+    /// false positive rate is asked of a gallery that cannot be calibrated.
     pub fn identify(&self, faces: &[Probe], rule: &Rule) -> Result<Vec<Decision>> {
         let looked = self.look_up(faces, rule)?;
         Ok(looked.into_iter().map(|face| face.decision).collect())
@@ -150,7 +150,8 @@ impl Gallery {
         Ok(looked)
     }
 
-    /// Whether a face is the person called `name`. The rule's rate is the share of strangers who would be taken for this person.
+    /// Whether a face is the person called `name`. The rule's rate is the share of strangers who would be taken for
+    /// this person.
     ///
     /// # Errors
     /// [`Error::Invalid`] when there is no such person; as [`Gallery::identify`].

@@ -1,13 +1,13 @@
 //! The gallery: people enrolled by their templates, and the decision who a face is, or that it is nobody known.
 //!
-//! In: embeddings of one embedder, with names. Out: a [`Decision`], with a calibrated probability, or the reason why nobody is
-//! named. People are kept in a [`Store`]: one file, or a database.
+//! In: embeddings of one embedder, with names. Out: a [`Decision`], with a calibrated probability, or the reason why
+//! nobody is named. People are kept in a [`Store`]: one file, or a database.
 //!
-//! A face's score against a person is half its similarity to the nearest template and half that to their mean. What a score
-//! means is known from how like somebody in *this* gallery strangers are: synthetic ones that come with bledsoe, everybody
-//! enrolled (a stranger to all others), and the user's own ([`Gallery::calibrate`]). So thresholds follow the gallery's size and
-//! make, and the user asks for an error rate, not for a cosine. Enrolling or forgetting a person changes only what has to do with
-//! that person. Method and figures: `docs/calibration.md`.
+//! A face's score against a person is half its similarity to the nearest template and half that to their mean. What a
+//! score means is known from how like somebody in *this* gallery strangers are: synthetic ones that come with bledsoe,
+//! everybody enrolled (a stranger to all others), and the user's own ([`Gallery::calibrate`]). So thresholds follow the
+//! gallery's size and make, and the user asks for an error rate, not for a cosine. Enrolling or forgetting a person
+//! changes only what has to do with that person. Method and figures: `docs/calibration.md`.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -93,8 +93,8 @@ impl Gallery {
     /// The gallery kept in `store`.
     ///
     /// # Errors
-    /// [`Error::Model`] when the embedded cohort is damaged; [`Error::Mismatch`] when the store's vectors have another length
-    /// than its embedder's.
+    /// [`Error::Model`] when the embedded cohort is damaged; [`Error::Mismatch`] when the store's vectors have another
+    /// length than its embedder's.
     pub fn new(store: Box<dyn Store>) -> Result<Self> {
         let Model { id, dim } = store.model();
         let cohort = Cohort::of(id)?;
@@ -140,7 +140,8 @@ impl Gallery {
         Ok(faults)
     }
 
-    /// Changes the store by `work`, which says who was changed, each with whether they had templates before; all of it or nothing.
+    /// Changes the store by `work`, which says who was changed, each with whether they had templates before; all of it
+    /// or nothing.
     fn change(&mut self, work: &mut dyn FnMut(&mut dyn Store) -> Result<Vec<Changed>>) -> Result<()> {
         let strangers = Strangers { cohort: self.cohort.as_ref(), met: self.met()? };
         self.store.atomically(&mut |store| {

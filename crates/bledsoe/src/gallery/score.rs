@@ -4,9 +4,10 @@ use crate::embed::dot;
 
 /// A person's enrolled templates, ready to be compared.
 ///
-/// A face's score is half its similarity to the nearest template and half that to the mean of all: between -1 and 1, and
-/// with one template the cosine similarity. On the half of LFW that nothing was fitted to, that lost fewer people than the nearest
-/// template, the mean, or a linear classifier of each person against the cohort (`docs/calibration.md`).
+/// A face's score is half its similarity to the nearest template and half that to the mean of all: between -1 and 1,
+/// and with one template the cosine similarity. On the half of LFW that nothing was fitted to, that lost fewer people
+/// than the nearest template, the mean, or a linear classifier of each person against the cohort
+/// (`docs/calibration.md`).
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Head {
     templates: Vec<Vec<f32>>,

@@ -1,8 +1,8 @@
 //! Whom strangers are most like: what calibration is fitted to, kept up to date person by person.
 //!
-//! For each synthetic stranger, each stranger met, and some of the people enrolled (each a stranger to all others) it is
-//! known which person they are most like, and how much. When a person is enrolled or forgotten only the comparisons with that
-//! person are made anew, so the result is the same whatever the order, and nobody else is retrained.
+//! For each synthetic stranger, each stranger met, and some of the people enrolled (each a stranger to all others) it
+//! is known which person they are most like, and how much. When a person is enrolled or forgotten only the comparisons
+//! with that person are made anew, so the result is the same whatever the order, and nobody else is retrained.
 
 use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
@@ -25,7 +25,8 @@ const MOST_SAMPLED: usize = 1024;
 const MOST_PAIRED: usize = 256;
 /// People compared at a time, when all are.
 const BATCH: usize = 4096;
-/// Nearest templates among which the best person is looked for: as many as it takes to find enough people, at first so many,
+/// Nearest templates among which the best person is looked for: as many as it takes to find enough people, at first so
+/// many,
 const TEMPLATES_SEARCHED_FIRST: usize = 32;
 /// and so many then.
 const TEMPLATES_SEARCHED: usize = 128;
@@ -123,8 +124,8 @@ impl Tops {
         Ok(tops)
     }
 
-    /// Brings them up to date after the people of `changed` were changed in `store`, each with whether they had templates
-    /// before.
+    /// Brings them up to date after the people of `changed` were changed in `store`, each with whether they had
+    /// templates before.
     pub(super) fn update(&mut self, store: &dyn Store, strangers: &Strangers<'_>, changed: &[Changed]) -> Result<()> {
         let changes = Changes::of(store, changed)?;
         if self.synthetic.iter().any(|top| changes.concern(*top)) || changes.any {
@@ -266,8 +267,8 @@ fn update_strangers(
     Ok(())
 }
 
-/// Compares a stranger with the changed people, `but` one. Whether the person it was most like is so no more: then all must be
-/// searched.
+/// Compares a stranger with the changed people, `but` one. Whether the person it was most like is so no more: then all
+/// must be searched.
 fn compare(top: &mut Option<Top>, vector: &[f32], but: Option<PersonId>, changes: &Changes) -> bool {
     let mut lost = false;
     for (id, head) in changes.heads.iter().filter(|(id, _)| Some(*id) != but) {
@@ -312,8 +313,8 @@ fn search(store: &dyn Store, probes: &[(&[f32], Option<PersonId>)]) -> Result<Ve
     Ok(tops)
 }
 
-/// The people of the templates nearest to each vector, nearest first, but for one; enough of them that the best by score is
-/// among them.
+/// The people of the templates nearest to each vector, nearest first, but for one; enough of them that the best by
+/// score is among them.
 pub(super) fn nearest_people(
     store: &dyn Store,
     vectors: &[&[f32]],
@@ -365,8 +366,8 @@ fn people(store: &dyn Store, level: u32) -> Result<Vec<PersonId>> {
     Ok(people.map(|p| p.id).collect())
 }
 
-/// Whether a person is sampled at a level: by a hash of the number (Steele, Lea and Flood's SplitMix64, 2014), so that who
-/// is does not depend on who else is enrolled.
+/// Whether a person is sampled at a level: by a hash of the number (Steele, Lea and Flood's SplitMix64, 2014), so that
+/// who is does not depend on who else is enrolled.
 fn sampled(id: PersonId, level: u32) -> bool {
     let mut hash = (id as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

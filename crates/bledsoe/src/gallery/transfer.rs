@@ -130,8 +130,8 @@ impl Gallery {
         replace(path, |unfinished| std::fs::write(unfinished, text).map_err(|e| Error::io(unfinished, e)))
     }
 
-    /// Writes the enrolled templates as a table of embeddings, which `train`, pandas and others read; labels and templates of
-    /// who somebody is not are left out. It is not encrypted.
+    /// Writes the enrolled templates as a table of embeddings, which `train`, pandas and others read; labels and
+    /// templates of who somebody is not are left out. It is not encrypted.
     ///
     /// # Errors
     /// [`Error::Io`]; when the store cannot be read.

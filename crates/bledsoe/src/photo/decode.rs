@@ -74,8 +74,8 @@ impl Photo {
         Ok(Self::decode_reduced(bytes, limits, Reduction::None)?.photo)
     }
 
-    /// Like [`Self::decode`], but a JPEG is decoded straight to a smaller size, which takes a fraction of the time: only
-    /// the lower frequencies of each block become pixels. Lossless JPEGs and all other formats are decoded whole.
+    /// Like [`Self::decode`], but a JPEG is decoded straight to a smaller size, which takes a fraction of the time:
+    /// only the lower frequencies of each block become pixels. Lossless JPEGs and all other formats are decoded whole.
     ///
     /// # Errors
     /// As for [`Self::decode`]; the limits are of the whole photo.

@@ -35,8 +35,8 @@ pub struct Finder {
     pub models: BTreeMap<String, String>,
 }
 
-/// Most pixels decoded at once, unless one photo alone has more: 48 million are 144 MB as RGB, and two or three times as
-/// much while a progressive JPEG or 16 bits are being decoded.
+/// Most pixels decoded at once, unless one photo alone has more: 48 million are 144 MB as RGB, and two or three times
+/// as much while a progressive JPEG or 16 bits are being decoded.
 const PIXELS_AT_ONCE: u64 = 48_000_000;
 
 /// Cuts photos into runs of at most [`PIXELS_AT_ONCE`], in order.
@@ -78,8 +78,8 @@ fn with_headers(photos: Vec<Encoded>) -> Vec<(Encoded, Header)> {
 /// 4032 pixels then need a quarter, and a face that the detector sees with 100 pixels has 98 of them.
 const SHORTEST: f32 = 0.95;
 
-/// The strongest reduction of a photo that shows a detector which scales photos to `longest_side` the same faces. Photos
-/// up to twice that side stay as they are.
+/// The strongest reduction of a photo that shows a detector which scales photos to `longest_side` the same faces.
+/// Photos up to twice that side stay as they are.
 fn for_search(header: &Header, longest_side: Option<u32>) -> Reduction {
     let longer = header.size.0.max(header.size.1);
     match longest_side {

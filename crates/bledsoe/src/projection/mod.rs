@@ -1,8 +1,9 @@
 //! Projections: embeddings as points of two or three dimensions, to be looked at.
 //!
-//! In: unit vectors. Out: points, centred, the farthest at a distance of 1. [`pca`] keeps as much of the variance as can
-//! be and gives the same points each time; [`tsne`] keeps neighbours together, so that people become islands, but its
-//! distances between islands mean little, and sums that threads add up in another order may move its points a little.
+//! In: unit vectors. Out: points, centred, the farthest at a distance of 1. [`pca`] keeps as much of the variance as
+//! can be and gives the same points each time; [`tsne`] keeps neighbours together, so that people become islands, but
+//! its distances between islands mean little, and sums that threads add up in another order may move its points a
+//! little.
 //!
 //! ```
 //! use bledsoe::projection::pca;

@@ -8,8 +8,8 @@ use crate::{Result, embed::dot};
 /// Multiplications of the covariance with the directions: enough for gaps between variances of a tenth.
 const ITERATIONS: usize = 60;
 
-/// The vectors in the `D` directions in which they vary most, by orthogonal iteration on the covariance (Golub and Van Loan,
-/// *Matrix Computations*, section 8.2). Each direction's largest entry is positive.
+/// The vectors in the `D` directions in which they vary most, by orthogonal iteration on the covariance (Golub and Van
+/// Loan, *Matrix Computations*, section 8.2). Each direction's largest entry is positive.
 ///
 /// # Errors
 /// [`Error::Invalid`](crate::Error::Invalid) for fewer than two vectors or numbers that are not finite,

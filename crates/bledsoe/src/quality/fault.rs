@@ -56,7 +56,8 @@ impl Default for Bar {
 }
 
 impl Bar {
-    /// What is wrong with a face of this width in pixels, sharpness, and pose. What is not known is not held against it.
+    /// What is wrong with a face of this width in pixels, sharpness, and pose. What is not known is not held against
+    /// it.
     pub fn faults(&self, width: f32, sharpness: Option<f32>, pose: Option<Pose>) -> Vec<Fault> {
         let small = (width < self.width).then_some(Fault::Small { pixels: width });
         let blurred = sharpness.filter(|&s| s < self.sharpness).map(|sharpness| Fault::Blurred { sharpness });

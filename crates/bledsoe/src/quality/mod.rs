@@ -1,5 +1,5 @@
-//! How good the picture of a face is: how it is turned ([`Pose`]), how sharp it is ([`sharpness()`]), and whether that and its
-//! size are enough ([`Bar`]).
+//! How good the picture of a face is: how it is turned ([`Pose`]), how sharp it is ([`sharpness()`]), and whether that
+//! and its size are enough ([`Bar`]).
 //!
 //! In: landmarks or a chip. Out: plain measures, and [`Fault`]s.
 

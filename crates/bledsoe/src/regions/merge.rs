@@ -24,8 +24,9 @@ pub struct Merged {
     pub written: Written,
 }
 
-/// The sidecar `before` (none where there is none yet) with `regions` in it: see [`write`](super::write()). `elsewhere` gives
-/// the faces that the photo's other metadata mark; it is asked only if the sidecar has no regions. `file` is named in errors.
+/// The sidecar `before` (none where there is none yet) with `regions` in it: see [`write`](super::write()). `elsewhere`
+/// gives the faces that the photo's other metadata mark; it is asked only if the sidecar has no regions. `file` is
+/// named in errors.
 ///
 /// # Errors
 /// See [`write`](super::write()).

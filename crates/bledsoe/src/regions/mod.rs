@@ -1,14 +1,14 @@
 //! Names on faces, as photo managers keep them: XMP face regions of the Metadata Working Group.
 //!
 //! In: a photo's file, and the sidecar beside it. Out: the faces marked there, in pixels of the upright photo; and the
-//! other way, faces written into the sidecar `photo.jpg.xmp`, which digiKam and exiftool read. The photo itself is never
-//! written.
+//! other way, faces written into the sidecar `photo.jpg.xmp`, which digiKam and exiftool read. The photo itself is
+//! never written.
 //!
 //! A region is stored as the middle, width and height of a rectangle, as shares of the *stored* picture: the EXIF
-//! orientation is applied after it is read (Metadata Working Group, *Guidelines for Handling Image Metadata*, version 2.0,
-//! section 5.9). Beside the regions stand the width and height of the picture they were made for. Some programs make them
-//! for the upright picture instead; where the sides say so, they are read as such. Where the sides fit neither, the photo
-//! was cut since, and the regions are of no use: an error says so.
+//! orientation is applied after it is read (Metadata Working Group, *Guidelines for Handling Image Metadata*, version
+//! 2.0, section 5.9). Beside the regions stand the width and height of the picture they were made for. Some programs
+//! make them for the upright picture instead; where the sides say so, they are read as such. Where the sides fit
+//! neither, the photo was cut since, and the regions are of no use: an error says so.
 //!
 //! ```
 //! use bledsoe::{
@@ -65,8 +65,8 @@ pub fn sidecar(photo: &Path) -> PathBuf {
     photo.with_added_extension("xmp")
 }
 
-/// The faces marked in the photo at `photo`: of the first that has regions of `photo.jpg.xmp`, `photo.xmp` and the photo
-/// itself. None where nothing is marked.
+/// The faces marked in the photo at `photo`: of the first that has regions of `photo.jpg.xmp`, `photo.xmp` and the
+/// photo itself. None where nothing is marked.
 ///
 /// # Errors
 /// [`Error::Io`] when a sidecar cannot be read, [`Error::Format`] when XMP is damaged, too large or not in UTF-8,
@@ -95,19 +95,19 @@ fn elsewhere(photo: &Path, metadata: &Metadata) -> Result<Option<Vec<FaceRegion>
     }
 }
 
-/// Writes `regions` into the photo's sidecar, whole or not at all. Whatever else the sidecar says stays as it is, byte for
-/// byte:
+/// Writes `regions` into the photo's sidecar, whole or not at all. Whatever else the sidecar says stays as it is, byte
+/// for byte:
 ///
 /// - regions that an earlier call wrote are replaced by these;
 /// - a face that somebody else has named keeps that name, and a new region over it is left out;
 /// - a face that somebody else has marked without a name gives way to a new region over it that has one;
-/// - where the sidecar has no regions yet, but `photo.xmp` or the photo itself has, their faces are copied into it first, or
-///   programs that prefer the sidecar would no longer see them.
+/// - where the sidecar has no regions yet, but `photo.xmp` or the photo itself has, their faces are copied into it
+///   first, or programs that prefer the sidecar would no longer see them.
 ///
 /// # Errors
-/// As for [`read`]; also [`Error::Format`] when the sidecar is such that it cannot be changed without losing something, and
-/// [`Error::Invalid`] for a name with characters that XML cannot hold or a rectangle without area. The sidecar is then as
-/// it was.
+/// As for [`read`]; also [`Error::Format`] when the sidecar is such that it cannot be changed without losing something,
+/// and [`Error::Invalid`] for a name with characters that XML cannot hold or a rectangle without area. The sidecar is
+/// then as it was.
 pub fn write(photo: &Path, metadata: &Metadata, regions: &[FaceRegion]) -> Result<Written> {
     let file = sidecar(photo);
     let before = contents(&file)?;

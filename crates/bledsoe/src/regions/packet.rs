@@ -24,14 +24,14 @@ pub(super) const XMP: &str = "http://ns.adobe.com/xap/1.0/";
 /// What our regions name as their tool, so that a later run knows them.
 pub(super) const TOOL: &str = "bledsoe";
 
-/// The faces that a packet marks, in pixels of the upright photo; none where it says nothing of regions. `file` is named in
-/// errors.
+/// The faces that a packet marks, in pixels of the upright photo; none where it says nothing of regions. `file` is
+/// named in errors.
 ///
 /// Regions of other things than faces, and points, are passed over.
 ///
 /// # Errors
-/// [`Error::Format`] when it is damaged, too large or not in UTF-8, [`Error::Mismatch`] when the regions were made for a
-/// picture of another shape.
+/// [`Error::Format`] when it is damaged, too large or not in UTF-8, [`Error::Mismatch`] when the regions were made for
+/// a picture of another shape.
 pub fn parse(xmp: &[u8], stored: &Stored, file: &Path) -> Result<Option<Vec<FaceRegion>>> {
     for text in packets(decode(xmp, file)?) {
         let document = document(text, file)?;

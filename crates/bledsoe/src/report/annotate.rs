@@ -1,9 +1,9 @@
 //! A copy of a photo with boxes and names drawn on it.
 //!
-//! In: a photo, and the faces found in it with what was decided of each. Out: a photo of the same size, to be saved with
-//! [`Photo::save`]. The lines and the text are in proportion to the photo. Named faces have a bluish green box, unnamed ones
-//! a dashed vermilion one: of Okabe and Ito's palette (*Color Universal Design*, 2008), so that the colour blind can tell
-//! them apart, darkened until white text on them is legible.
+//! In: a photo, and the faces found in it with what was decided of each. Out: a photo of the same size, to be saved
+//! with [`Photo::save`]. The lines and the text are in proportion to the photo. Named faces have a bluish green box,
+//! unnamed ones a dashed vermilion one: of Okabe and Ito's palette (*Color Universal Design*, 2008), so that the colour
+//! blind can tell them apart, darkened until white text on them is legible.
 
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, RasterizedChar, get_raster};
 
@@ -40,8 +40,8 @@ impl Mark {
     }
 }
 
-/// A copy of the photo with a box around each face and its name beside it. A label never leaves the photo: a name too long
-/// for it is cut; characters outside of Latin scripts become `?`.
+/// A copy of the photo with a box around each face and its name beside it. A label never leaves the photo: a name too
+/// long for it is cut; characters outside of Latin scripts become `?`.
 pub fn annotate(photo: &Photo, marks: &[Mark]) -> Photo {
     let mut canvas = Canvas { width: photo.width(), height: photo.height(), rgb: photo.rgb().to_vec() };
     let side = canvas.width.min(canvas.height) as f32;
@@ -73,7 +73,8 @@ fn outline(canvas: &mut Canvas, mark: &Mark, line: i64) {
     }
 }
 
-/// The name on a filled ground: above the box, or below or inside it where there is no room; `taken` is where names are.
+/// The name on a filled ground: above the box, or below or inside it where there is no room; `taken` is where names
+/// are.
 fn label(canvas: &mut Canvas, mark: &Mark, line: i64, side: f32, taken: &mut Vec<Area>) {
     let mut text: Vec<char> = mark.text().chars().filter(|c| !c.is_control()).collect();
     let (width, height) = (i64::from(canvas.width), i64::from(canvas.height));

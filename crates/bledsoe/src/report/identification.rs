@@ -44,8 +44,8 @@ pub struct Report {
 /// Writes the report to `path`: one HTML file with everything in it.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) when the file cannot be written, [`Error::Photo`](crate::Error::Photo) when a picture
-/// cannot be encoded.
+/// [`Error::Io`](crate::Error::Io) when the file cannot be written, [`Error::Photo`](crate::Error::Photo) when a
+/// picture cannot be encoded.
 pub fn write(path: &Path, report: &Report) -> Result<()> {
     page::write(path, &page(report)?)
 }

@@ -92,8 +92,8 @@ pub(super) fn count(n: usize) -> String {
     text
 }
 
-/// A table of cells that are HTML already. The first column names the row. `class` is one of the style sheet: `figures`,
-/// `gaps` (figures whose last row sums up) or `words`.
+/// A table of cells that are HTML already. The first column names the row. `class` is one of the style sheet:
+/// `figures`, `gaps` (figures whose last row sums up) or `words`.
 pub(super) fn table(class: &str, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut html = format!("<div class=\"scroll\"><table class=\"{class}\">\n<thead><tr>");
     for title in head {

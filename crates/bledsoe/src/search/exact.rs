@@ -22,8 +22,8 @@ use crate::{Error, Result};
 /// | `Int8F16` | d + 4 | 3 d + 5 |
 /// | `Int8F32` | d + 4 | 5 d + 5 |
 ///
-/// Int8 rounds each vector to bytes with a scale of its own, the greatest number to ±127. The last two find candidates by
-/// int8 and score these again by the better copy, so that similarities are those of the better copy.
+/// Int8 rounds each vector to bytes with a scale of its own, the greatest number to ±127. The last two find candidates
+/// by int8 and score these again by the better copy, so that similarities are those of the better copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     /// Single precision: nothing is lost.

@@ -12,8 +12,8 @@
 //! targets              rows x (degree + degree / 2) x u32
 //! ```
 //!
-//! [`Layout`] tells where the bytes of one row are, so that a row can be wiped without reading the others: links of other
-//! rows to one without a vector are left out when the index is read.
+//! [`Layout`] tells where the bytes of one row are, so that a row can be wiped without reading the others: links of
+//! other rows to one without a vector are left out when the index is read.
 
 use std::{
     fs::{self, File},
@@ -138,8 +138,8 @@ impl Layout {
         self.slots > 0
     }
 
-    /// Everything that the file holds of `row`: zeros over these bytes take it out. `None` when there is no such row, or
-    /// no such layout.
+    /// Everything that the file holds of `row`: zeros over these bytes take it out. `None` when there is no such row,
+    /// or no such layout.
     pub(crate) fn of_row(&self, row: u64) -> Option<Vec<Range<u64>>> {
         if row >= self.rows {
             return None;

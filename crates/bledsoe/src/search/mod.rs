@@ -3,10 +3,10 @@
 //! In: unit vectors, all of one length; each gets a row number. Out: for each probe, its `k` nearest [`Neighbour`]s.
 //! Vectors are plain numbers here: whose they are, and by which model, is known to the caller.
 //!
-//! - [`Exact`] multiplies a probe with every row. One probe costs one reading of memory, so it pays to store few bytes a
-//!   vector: see [`Storage`].
-//! - [`Graph`] walks from neighbour to neighbour and looks at some thousand rows only. It may miss some, and building it
-//!   takes time. `docs/benchmarks.md` has the figures: below [`GRAPH_PAYS`] rows, `Exact` is fast enough.
+//! - [`Exact`] multiplies a probe with every row. One probe costs one reading of memory, so it pays to store few bytes
+//!   a vector: see [`Storage`].
+//! - [`Graph`] walks from neighbour to neighbour and looks at some thousand rows only. It may miss some, and building
+//!   it takes time. `docs/benchmarks.md` has the figures: below [`GRAPH_PAYS`] rows, `Exact` is fast enough.
 //!
 //! Both give the same answer each time on the same machine, however many threads take part; equals are ordered by row.
 //!

@@ -1,5 +1,5 @@
-//! Agreement of the scores of clusterings with scikit-learn and the definitions to 1e-12, from golden/clustering.json made by
-//! tools/reference/clustering.py.
+//! Agreement of the scores of clusterings with scikit-learn and the definitions to 1e-12, from golden/clustering.json
+//! made by tools/reference/clustering.py.
 
 use bledsoe::evaluate::clustering::{Score, agreement};
 use serde::Deserialize;

@@ -1,10 +1,10 @@
-//! A gallery in PostgreSQL, over a real connection: to the server at BLEDSOE_TEST_POSTGRES (an address whose user may make
-//! schemas and extensions), or to PGlite, which is PostgreSQL with pgvector in WebAssembly. PGlite needs Node and the
-//! packages of `pglite/package.json`, in `pglite/` or in the folder BLEDSOE_PGLITE. Without either, the tests are skipped,
-//! loudly.
+//! A gallery in PostgreSQL, over a real connection: to the server at BLEDSOE_TEST_POSTGRES (an address whose user may
+//! make schemas and extensions), or to PGlite, which is PostgreSQL with pgvector in WebAssembly. PGlite needs Node and
+//! the packages of `pglite/package.json`, in `pglite/` or in the folder BLEDSOE_PGLITE. Without either, the tests are
+//! skipped, loudly.
 //!
-//! PGlite has one session for all connections, so the tests are one after another. What two writers do at the same moment
-//! can only be tested with a real server.
+//! PGlite has one session for all connections, so the tests are one after another. What two writers do at the same
+//! moment can only be tested with a real server.
 
 use std::{
     collections::BTreeMap,
@@ -219,7 +219,8 @@ fn the_index_finds_what_a_plain_loop_finds(server: &mut Server) {
     assert_eq!(store.check().unwrap(), [] as [String; 0]);
 }
 
-/// How fast it is: `cargo test --release --workspace --features bledsoe/postgres --test gallery -- --ignored --nocapture`.
+/// How fast it is: `cargo test --release --workspace --features bledsoe/postgres --test gallery -- --ignored
+/// --nocapture`.
 #[test]
 #[ignore = "measures; takes minutes"]
 fn speed() {

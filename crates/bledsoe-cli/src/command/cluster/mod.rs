@@ -31,10 +31,10 @@ const DOUBTFUL: f64 = 0.9;
 
 /// Put the faces of unlabelled photos together by person.
 ///
-/// How alike two faces must be to count as one person is calibrated to the faces at hand: the more there are, the more alike.
-/// Two faces of one photo are two people. Writes DIR/clusters.csv, a folder with links to the photos for each person, and
-/// DIR/clusters.html, where doubtful faces are shown apart. Correct what is wrong, by --same and --different or in
-/// clusters.csv, and give that as --known: names and corrections stay, also when photos are added.
+/// How alike two faces must be to count as one person is calibrated to the faces at hand: the more there are, the more
+/// alike. Two faces of one photo are two people. Writes DIR/clusters.csv, a folder with links to the photos for each
+/// person, and DIR/clusters.html, where doubtful faces are shown apart. Correct what is wrong, by --same and
+/// --different or in clusters.csv, and give that as --known: names and corrections stay, also when photos are added.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     bledsoe cluster photos --out people\n  \

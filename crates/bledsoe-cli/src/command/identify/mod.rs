@@ -14,17 +14,19 @@ use crate::{
 
 /// Say who is in photos, or that it is nobody known: by a gallery, or by a trained classifier.
 ///
-/// With a gallery, all faces of a photo are looked up together, and no person is found twice in one. Who is named follows
-/// from the share of strangers that may be (--fpir); the probability is that the name is right.
+/// With a gallery, all faces of a photo are looked up together, and no person is found twice in one. Who is named
+/// follows from the share of strangers that may be (--fpir); the probability is that the name is right.
 ///
-/// With --model, one face of each photo is classified (for group photos give --select all). It is called unknown when nobody is
-/// probable enough, or when it is too unlike the most probable person. The probability is among the people trained on.
+/// With --model, one face of each photo is classified (for group photos give --select all). It is called unknown when
+/// nobody is probable enough, or when it is too unlike the most probable person. The probability is among the people
+/// trained on.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  bledsoe identify staff.gallery party.jpg\n  bledsoe identify staff.gallery photos/ --fpir 0.001 --annotate seen/\n  bledsoe identify --model lfw.bledsoe party.jpg --select all"
 )]
 pub struct Args {
-    /// The gallery, then photos, folders of photos or chips, or tables that `embed` wrote; with --model, only the latter
+    /// The gallery, then photos, folders of photos or chips, or tables that `embed` wrote; with --model, only the
+    /// latter
     #[arg(required = true, value_name = "GALLERY | PHOTO")]
     inputs: Vec<PathBuf>,
     /// A classifier that `train` made, instead of a gallery
@@ -38,8 +40,8 @@ pub struct Args {
     /// Write a copy of each photo, with boxes and names drawn, into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "model")]
     annotate: Option<PathBuf>,
-    /// Write the names into a file beside each photo (PHOTO.xmp) for photo managers: XMP regions of the Metadata Working
-    /// Group
+    /// Write the names into a file beside each photo (PHOTO.xmp) for photo managers: XMP regions of the Metadata
+    /// Working Group
     #[arg(long, conflicts_with = "model")]
     xmp: bool,
     /// Write a table of the faces as CSV

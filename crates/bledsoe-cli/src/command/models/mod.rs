@@ -42,8 +42,8 @@ enum Action {
     /// Check the SHA-256 of each model and run its self-test on each engine
     ///
     /// With --benchmark: examine an embedder's contract instead, also of an ONNX file of your own. Does it tell people
-    /// apart better with blue and red swapped, scaled otherwise, or with another crop? Then that is the likely mistake, and
-    /// the exit code is 1.
+    /// apart better with blue and red swapped, scaled otherwise, or with another crop? Then that is the likely mistake,
+    /// and the exit code is 1.
     #[command(
         after_help = "Examples:\n  bledsoe models verify\n  bledsoe models verify --benchmark mymodel.onnx --root lfw"
     )]

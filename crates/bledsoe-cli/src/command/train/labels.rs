@@ -95,8 +95,8 @@ pub fn run(args: &Args, file: &Path) -> Result<ExitCode> {
     Ok(console::exit_code(&origin.skipped))
 }
 
-/// The embeddings of what was named. Those of photos are kept beside the head: for the next label, and for a run that was
-/// stopped to go on.
+/// The embeddings of what was named. Those of photos are kept beside the head: for the next label, and for a run that
+/// was stopped to go on.
 fn embeddings(args: &Args) -> Result<(Origin, Vec<FaceRow>)> {
     if is_table(&args.r#in) {
         let (origin, rows) = table::read(&args.r#in)?;

@@ -8,8 +8,8 @@ use super::{
     processor::for_each_processor,
 };
 
-/// For each orientation, what a row of pixels gives to the upper left, upper right, lower left and lower right of the four
-/// cells whose centres are around.
+/// For each orientation, what a row of pixels gives to the upper left, upper right, lower left and lower right of the
+/// four cells whose centres are around.
 pub type Parts = [[f32; 4]; ORIENTATIONS];
 
 /// Cells that are worked on in turns: neighbouring pixels often count for the same orientation, and each addition would

@@ -15,9 +15,9 @@ pub(in crate::gallery) struct Tops {
 }
 
 impl Tops {
-    /// Similarities to the most alike of `people`: `count` of them, which stand for the distribution. Each person is reached or
-    /// not independently of the others, so the share of strangers that is below a similarity is raised to the power of
-    /// `people / among`. `None` for too few quantiles.
+    /// Similarities to the most alike of `people`: `count` of them, which stand for the distribution. Each person is
+    /// reached or not independently of the others, so the share of strangers that is below a similarity is raised to
+    /// the power of `people / among`. `None` for too few quantiles.
     pub(in crate::gallery) fn among(&self, people: usize, count: usize) -> Option<Vec<f64>> {
         let strangers = Strangers::fit(self.quantiles.iter().map(|&quantile| (quantile, 1.0)).collect())?;
         let power = self.among as f64 / people as f64;

@@ -20,7 +20,8 @@ const LEAST_DOUBT: f64 = 1e-3;
 /// For each score of the best candidate, how sure it is that it is the face's own person.
 #[derive(Debug, Clone)]
 pub(super) struct Curve {
-    /// The logarithm of the likelihood ratio of "the best candidate is the face's own person" and "the face is a stranger's".
+    /// The logarithm of the likelihood ratio of "the best candidate is the face's own person" and "the face is a
+    /// stranger's".
     ratio: Vec<f64>,
     /// How likely it is for an enrolled person's own score to be lower.
     missed: Vec<f64>,
@@ -47,7 +48,8 @@ impl StrangerDensity {
 }
 
 impl Curve {
-    /// For people of so many templates. `resample` gives each part of the mates' distribution its weight: 1 for the plain curve.
+    /// For people of so many templates. `resample` gives each part of the mates' distribution its weight: 1 for the
+    /// plain curve.
     pub(super) fn fit(
         strangers: &StrangerDensity,
         mates: &Mates,
@@ -78,8 +80,8 @@ impl Curve {
         at(&self.ratio, score)
     }
 
-    /// The probability that the best candidate, of this score, is the face's own person, if the share `prior` of faces is
-    /// of people enrolled.
+    /// The probability that the best candidate, of this score, is the face's own person, if the share `prior` of faces
+    /// is of people enrolled.
     pub(super) fn probability(&self, score: f64, prior: f64) -> f64 {
         // Against strangers, and against people enrolled whose own score is lower.
         let odds = self.ratio(score).exp() * prior / (1.0 - prior + prior * at(&self.missed, score));

@@ -1,6 +1,7 @@
 //! How alike faces of one person are.
 
-/// The scores of faces against their own person, by the number of templates enrolled: quantiles at equal steps from 0 to 1.
+/// The scores of faces against their own person, by the number of templates enrolled: quantiles at equal steps from 0
+/// to 1.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::gallery) struct Mates {
     /// Counts of templates, ascending, each with its quantiles.

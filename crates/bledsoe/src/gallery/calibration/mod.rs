@@ -1,12 +1,12 @@
 //! Calibration: what a score means in one gallery.
 //!
-//! In: the scores that strangers get, and those that people enrolled get against themselves. Out: the threshold that a given share of
-//! strangers reaches, and the probability that a face is the person's it is most like, with an interval.
+//! In: the scores that strangers get, and those that people enrolled get against themselves. Out: the threshold that a
+//! given share of strangers reaches, and the probability that a face is the person's it is most like, with an interval.
 //!
-//! Strangers are of three kinds. *Synthetic* ones come with bledsoe (the cohort); their scores are moved and stretched as far as
-//! the people of this gallery are more or less alike than those that the cohort was made from. Each *enrolled* person is a
-//! stranger to all others. *Met* strangers are the user's own. The more of the latter two there are, the less the synthetic
-//! ones count. Method and figures: `docs/calibration.md`.
+//! Strangers are of three kinds. *Synthetic* ones come with bledsoe (the cohort); their scores are moved and stretched
+//! as far as the people of this gallery are more or less alike than those that the cohort was made from. Each
+//! *enrolled* person is a stranger to all others. *Met* strangers are the user's own. The more of the latter two there
+//! are, the less the synthetic ones count. Method and figures: `docs/calibration.md`.
 
 mod beyond;
 mod curve;
@@ -142,8 +142,8 @@ impl Calibration {
         Some(probabilities(self.curves.first()?, candidates, prior))
     }
 
-    /// The probability of each candidate to be the face's own person, if the share `prior` of faces is of people enrolled.
-    /// `candidates` are the people whom the face is most like, best first: score, and number of templates.
+    /// The probability of each candidate to be the face's own person, if the share `prior` of faces is of people
+    /// enrolled. `candidates` are the people whom the face is most like, best first: score, and number of templates.
     /// `None` where it is not known how alike faces of one person are.
     pub(super) fn probabilities(&self, candidates: &[(f32, usize)], prior: f64) -> Option<Vec<Sure>> {
         let (plain, resampled) = self.curves.split_first()?;
@@ -178,8 +178,8 @@ fn nearest_count(templates: usize) -> usize {
     nearest.unwrap_or_default()
 }
 
-/// Strangers' scores of all kinds, with weights; those of one kind are multiplied by what `resample` gives. `shift` moves
-/// the synthetic ones by so many standard deviations of what is not known of the gallery.
+/// Strangers' scores of all kinds, with weights; those of one kind are multiplied by what `resample` gives. `shift`
+/// moves the synthetic ones by so many standard deviations of what is not known of the gallery.
 fn strangers(evidence: &Evidence, shift: f64, mut resample: impl FnMut() -> f64) -> Vec<(f64, f64)> {
     let enrolled = evidence.enrolled.as_ref();
     let own = enrolled.map(|enrolled| enrolled.tops.as_slice()).unwrap_or_default();
@@ -195,8 +195,8 @@ fn strangers(evidence: &Evidence, shift: f64, mut resample: impl FnMut() -> f64)
     scores
 }
 
-/// The synthetic strangers' scores, as they would be if their people were like the gallery's: with its mean and spread of
-/// single pairs, and its median of the most alike.
+/// The synthetic strangers' scores, as they would be if their people were like the gallery's: with its mean and spread
+/// of single pairs, and its median of the most alike.
 fn fitting(synthetic: &Synthetic, enrolled: Option<&Enrolled>) -> Vec<f64> {
     let Synthetic { tops, pairs } = synthetic;
     let Some(enrolled) = enrolled else { return tops.iter().map(|&top| top.into()).collect() };

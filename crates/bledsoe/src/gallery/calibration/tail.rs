@@ -4,18 +4,18 @@ use std::ops::Range;
 
 /// The share of strangers, the highest, that the tail is fitted to.
 const TAIL: f64 = 0.1;
-/// The shapes that a tail may have: never with an end, for a stranger can be as like as a twin; never so heavy that it has
-/// no variance.
+/// The shapes that a tail may have: never with an end, for a stranger can be as like as a twin; never so heavy that it
+/// has no variance.
 const SHAPES: Range<f64> = 0.0..0.5;
 /// The least scale, where strangers' scores are all alike.
 const LEAST_SCALE: f64 = 1e-4;
 
 /// The distribution of strangers' scores, each score with a weight.
 ///
-/// Above the 90th percentile `u` it is a generalised Pareto distribution, by the theorem of Pickands (1975) and Balkema and de
-/// Haan (1974), fitted by probability-weighted moments (Hosking and Wallis, *Parameter and quantile estimation for the
-/// generalized Pareto distribution*, Technometrics 29, 1987), which are steadier than maximum likelihood for the few hundred
-/// scores at hand.
+/// Above the 90th percentile `u` it is a generalised Pareto distribution, by the theorem of Pickands (1975) and Balkema
+/// and de Haan (1974), fitted by probability-weighted moments (Hosking and Wallis, *Parameter and quantile estimation
+/// for the generalized Pareto distribution*, Technometrics 29, 1987), which are steadier than maximum likelihood for
+/// the few hundred scores at hand.
 #[derive(Debug, Clone)]
 pub(super) struct Strangers {
     /// Ascending, with the share of weight above each.

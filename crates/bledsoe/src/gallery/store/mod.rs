@@ -1,10 +1,11 @@
 //! Where a gallery's people and templates are kept.
 //!
-//! A [`Store`] knows people by name and number, their templates (unit vectors, each with where it came from), and *notes*:
-//! named pieces of bytes, in which the gallery keeps what it has fitted. It finds the nearest templates of a probe. It
-//! decides nothing.
+//! A [`Store`] knows people by name and number, their templates (unit vectors, each with where it came from), and
+//! *notes*: named pieces of bytes, in which the gallery keeps what it has fitted. It finds the nearest templates of a
+//! probe. It decides nothing.
 //!
-//! - [`FileStore`] is one file (SQLite), with an index in memory: one writer and many readers, in any number of processes.
+//! - [`FileStore`] is one file (SQLite), with an index in memory: one writer and many readers, in any number of
+//!   processes.
 //! - `PostgresStore` is a PostgreSQL database with pgvector (feature `postgres`).
 //!
 //! What happens inside [`Store::atomically`] happens wholly or not at all, whenever the program or the machine stops.
@@ -131,9 +132,9 @@ pub trait Store: Send {
     /// Which embedder its vectors are of.
     fn model(&self) -> &Model;
 
-    /// Does `work` wholly or not at all: an error from it, or a crash at any moment, leaves the store as it was. Once this
-    /// returns, the changes survive a crash. Within `work`, the store shows the changes made so far, and a call that is
-    /// refused leaves what was done before. Calls do not nest.
+    /// Does `work` wholly or not at all: an error from it, or a crash at any moment, leaves the store as it was. Once
+    /// this returns, the changes survive a crash. Within `work`, the store shows the changes made so far, and a call
+    /// that is refused leaves what was done before. Calls do not nest.
     ///
     /// # Errors
     /// What `work` returns; [`Error::Io`](crate::Error::Io) when nothing more can be written;
@@ -214,17 +215,17 @@ pub trait Store: Send {
     /// What `each` returns; see [`Store::people`].
     fn visit(&self, each: &mut dyn FnMut(StoredTemplate) -> Result<()>) -> Result<()>;
 
-    /// The `k` enrolled templates nearest to each probe, best first, of equals the lower number first; fewer where there
-    /// are not so many. Above a hundred thousand templates the search may miss some.
+    /// The `k` enrolled templates nearest to each probe, best first, of equals the lower number first; fewer where
+    /// there are not so many. Above a hundred thousand templates the search may miss some.
     ///
     /// # Errors
     /// [`Error::Mismatch`](crate::Error::Mismatch) for a probe of another length,
     /// [`Error::Invalid`](crate::Error::Invalid) for one that is not of unit length.
     fn nearest(&self, probes: &[&[f32]], k: usize) -> Result<Vec<Vec<Hit>>>;
 
-    /// Makes ready what [`Store::nearest`] needs, which else the first search does: for many millions of templates that takes
-    /// minutes. `progress` hears how many of how many templates are done; an error from it ends the work. A store whose
-    /// engine sees to that itself has nothing to do.
+    /// Makes ready what [`Store::nearest`] needs, which else the first search does: for many millions of templates that
+    /// takes minutes. `progress` hears how many of how many templates are done; an error from it ends the work. A store
+    /// whose engine sees to that itself has nothing to do.
     ///
     /// # Errors
     /// What `progress` returns; when it cannot be written.

@@ -1,10 +1,11 @@
 //! The nearest templates, found with an index in memory.
 //!
-//! A few templates are looked at one by one, in single precision, read from the table when they are first needed. Of more
-//! ([`Sizes::few`]), the index keeps int8, which takes a quarter of the time and of the memory, and in the file too, so that
-//! it is read in one go (see [`parts`]); only templates that came later are in single precision then, until they are many
-//! enough to settle. What int8 finds is scored again by the templates' own numbers, so that memory need not hold them.
-//! Beyond [`Sizes::scanned`], int8 is linked into a [`Graph`], which misses some and takes minutes to build.
+//! A few templates are looked at one by one, in single precision, read from the table when they are first needed. Of
+//! more ([`Sizes::few`]), the index keeps int8, which takes a quarter of the time and of the memory, and in the file
+//! too, so that it is read in one go (see [`parts`]); only templates that came later are in single precision then,
+//! until they are many enough to settle. What int8 finds is scored again by the templates' own numbers, so that memory
+//! need not hold them. Beyond [`Sizes::scanned`], int8 is linked into a [`Graph`], which misses some and takes minutes
+//! to build.
 //!
 //! The index only follows the file. Before each search it takes in what became of the file since: templates with higher
 //! numbers than it has seen, and the numbers of those erased. It is all the same who did that, this process or another.
@@ -43,7 +44,7 @@ type Places = Vec<TemplateId>;
 pub(super) struct Sizes {
     /// Up to so many templates, none settles.
     pub(super) few: usize,
-    /// Up to so many numbers in all, settled rows are scanned: in about four milliseconds at the most.
+    /// Up to so many numbers in all, settled rows are scanned: in about five milliseconds at the most.
     pub(super) scanned: usize,
     /// So many later templates settle together. Searching 16,384 exactly takes about a millisecond.
     pub(super) batch: usize,
@@ -55,19 +56,20 @@ impl Default for Sizes {
     }
 }
 
-/// Candidates per hit asked for, of which the templates' own numbers choose: of a scan, and of a graph, which is less sure.
+/// Candidates per hit asked for, of which the templates' own numbers choose: of a scan, and of a graph, which is less
+/// sure.
 const SCANNED_CANDIDATES: usize = 2;
 const LINKED_CANDIDATES: usize = 4;
 /// At least so many candidates.
 const LEAST_CANDIDATES: usize = 32;
-/// A wider beam than the default: three milliseconds of a million templates, for more of them found. `docs/benchmarks.md` has
-/// the figures.
+/// A wider beam than the default: three milliseconds of a million templates, for more of them found.
+/// `docs/benchmarks.md` has the figures.
 const OPTIONS: GraphOptions = GraphOptions { degree: 32, build_beam: 96, beam: 768 };
 /// Templates read at a time.
 const READ: usize = 1024;
 
-/// Brings the index up to date in steps, and settles what is to be settled. `progress` hears how many of how many templates are
-/// in the index.
+/// Brings the index up to date in steps, and settles what is to be settled. `progress` hears how many of how many
+/// templates are in the index.
 pub(super) fn prepare(
     index: &mut Option<Index>,
     db: &Db,
@@ -155,7 +157,8 @@ impl Index {
         Ok(index)
     }
 
-    /// Takes in erasures and at most `limit` new templates, and says whether that was all. Within a reading of one state.
+    /// Takes in erasures and at most `limit` new templates, and says whether that was all. Within a reading of one
+    /// state.
     pub(super) fn sync(index: &mut Option<Self>, db: &Db, limit: usize) -> Result<bool> {
         Self::sync_erased(index, db)?;
         let current = match index {

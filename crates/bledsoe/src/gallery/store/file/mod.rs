@@ -1,17 +1,18 @@
 //! A gallery in one file.
 //!
-//! The file is a SQLite database in rollback-journal mode: one process writes while many read, and a change is whole or not
-//! there at all. Every piece of it is sealed (see [`Seal`]): damage is noticed, and with a [`Key`] names, labels, photos,
-//! vectors, notes and the index are unreadable. What stays visible then: how many people, templates and notes there are,
-//! who has how many, and how long each piece is. Whoever can write the file can put an older state of it back.
+//! The file is a SQLite database in rollback-journal mode: one process writes while many read, and a change is whole or
+//! not there at all. Every piece of it is sealed (see [`Seal`]): damage is noticed, and with a [`Key`] names, labels,
+//! photos, vectors, notes and the index are unreadable. What stays visible then: how many people, templates and notes
+//! there are, who has how many, and how long each piece is. Whoever can write the file can put an older state of it
+//! back.
 //!
 //! **Erasing** overwrites: `secure_delete` fills deleted bytes with zeros, and a template's row in the search index is
 //! zeroed in place. While a change is under way the old bytes are in a journal beside the file, which is deleted at its
 //! end; what a file system or an SSD keeps of deleted files no program can promise.
 //!
-//! **Why SQLite**: redb and LMDB write changed pages to new places and fjall merges files later, so that erased bytes stay
-//! in the file until chance writes over them; none of them can be told otherwise. SQLite can, lets processes share the
-//! file, and needs nothing else beside it at rest. It costs a C compiler, and a minute of one core to build.
+//! **Why SQLite**: redb and LMDB write changed pages to new places and fjall merges files later, so that erased bytes
+//! stay in the file until chance writes over them; none of them can be told otherwise. SQLite can, lets processes share
+//! the file, and needs nothing else beside it at rest. It costs a C compiler, and a minute of one core to build.
 //!
 //! **Searching**: see [`index`].
 
@@ -74,11 +75,12 @@ const VISITED: i64 = 256;
 const ERASED_KEPT: i64 = 100_000;
 
 impl FileStore {
-    /// A new gallery in a new file that only its owner may read (on Unix), encrypted if a key is given. An empty file is
-    /// taken for a new one: that is what is left where this was interrupted.
+    /// A new gallery in a new file that only its owner may read (on Unix), encrypted if a key is given. An empty file
+    /// is taken for a new one: that is what is left where this was interrupted.
     ///
     /// # Errors
-    /// [`Error::Io`] when there is a file at `path` or none can be made, [`Error::Invalid`] for a model without numbers.
+    /// [`Error::Io`] when there is a file at `path` or none can be made, [`Error::Invalid`] for a model without
+    /// numbers.
     pub fn create(path: &Path, model: &Model, key: Option<Key>) -> Result<Self> {
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true);
@@ -95,8 +97,8 @@ impl FileStore {
     /// Opens a gallery. A file that may not be written can still be read.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Format`] for a file that is no gallery, of a newer version, or damaged; [`Error::Invalid`]
-    /// when the key is missing, wrong, or given for a gallery that is not encrypted.
+    /// [`Error::Io`]; [`Error::Format`] for a file that is no gallery, of a newer version, or damaged;
+    /// [`Error::Invalid`] when the key is missing, wrong, or given for a gallery that is not encrypted.
     pub fn open(path: &Path, key: Option<Key>) -> Result<Self> {
         // The system says more clearly than SQLite why it cannot be opened.
         fs::File::open(path).map_err(|e| Error::io(path, e))?;

@@ -1,5 +1,5 @@
-//! The search index in the file: [`Settled`] rows as [`crate::search`] writes them, cut into sealed parts, so that a row can
-//! be wiped by writing few of them.
+//! The search index in the file: [`Settled`] rows as [`crate::search`] writes them, cut into sealed parts, so that a
+//! row can be wiped by writing few of them.
 
 use std::{
     collections::BTreeMap,

@@ -1,8 +1,8 @@
-//! Seals: what every piece of bytes in a gallery's file is wrapped in, so that damage and exchanged rows are noticed, and
-//! with a key so that nobody else can read it.
+//! Seals: what every piece of bytes in a gallery's file is wrapped in, so that damage and exchanged rows are noticed,
+//! and with a key so that nobody else can read it.
 //!
-//! Without a key a seal is the piece and a CRC-32 of it and its place. With one it is a random nonce of 24 bytes and the
-//! piece by XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha), the place being the associated data.
+//! Without a key a seal is the piece and a CRC-32 of it and its place. With one it is a random nonce of 24 bytes and
+//! the piece by XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha), the place being the associated data.
 
 use std::{fmt, path::Path};
 

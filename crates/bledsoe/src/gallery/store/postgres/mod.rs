@@ -20,16 +20,18 @@ const PAGE: usize = 1000;
 
 /// A gallery in one schema of a PostgreSQL database.
 ///
-/// - **Several processes** on several machines may open one gallery. Writers take turns (an advisory lock); readers never
-///   wait, and see what is finished.
-/// - **Search** looks at every template as long as there are not many more than [`GRAPH_PAYS`] of them: the server does so
-///   in parallel. From a quarter more than that on, there is an index (HNSW), which may miss some; adding the template
-///   that crosses this line builds it, which takes minutes. It goes when the gallery shrinks below [`GRAPH_PAYS`].
-/// - **Erasing** deletes the rows, and then has PostgreSQL clear them away (`VACUUM`). That frees their place but does not
-///   overwrite it: bytes of an erased vector can remain in freed places of the tables' files until others are written there,
-///   in the write-ahead log until its files are recycled, and in backups. `VACUUM FULL` writes the tables anew.
-/// - **Connections are not encrypted**: use a Unix socket, a private network or a tunnel. A server that demands TLS refuses
-///   the connection. Poolers must keep a session on one connection.
+/// - **Several processes** on several machines may open one gallery. Writers take turns (an advisory lock); readers
+///   never wait, and see what is finished.
+/// - **Search** looks at every template as long as there are not many more than [`GRAPH_PAYS`] of them: the server does
+///   so in parallel. From a quarter more than that on, there is an index (HNSW), which may miss some; adding the
+///   template that crosses this line builds it, which takes minutes. It goes when the gallery shrinks below
+///   [`GRAPH_PAYS`].
+/// - **Erasing** deletes the rows, and then has PostgreSQL clear them away (`VACUUM`). That frees their place but does
+///   not overwrite it: bytes of an erased vector can remain in freed places of the tables' files until others are
+///   written there, in the write-ahead log until its files are recycled, and in backups. `VACUUM FULL` writes the
+///   tables anew.
+/// - **Connections are not encrypted**: use a Unix socket, a private network or a tunnel. A server that demands TLS
+///   refuses the connection. Poolers must keep a session on one connection.
 ///
 /// It speaks PostgreSQL's own protocol; any program may read the tables `person`, `template`, `note` and `gallery`.
 pub struct PostgresStore {
@@ -45,12 +47,12 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Makes an empty gallery in `schema` of the database at `url` (`postgresql://user:password@host:5432/database`, or as
-    /// `host=... user=...`). The schema and the extension `vector` are created where they are missing.
+    /// Makes an empty gallery in `schema` of the database at `url` (`postgresql://user:password@host:5432/database`, or
+    /// as `host=... user=...`). The schema and the extension `vector` are created where they are missing.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an address or name that is none, a model with vectors too long for pgvector's index (2,000),
-    /// or if the schema holds a gallery already; [`Error::Io`] when the database cannot be reached or refuses.
+    /// [`Error::Invalid`] for an address or name that is none, a model with vectors too long for pgvector's index
+    /// (2,000), or if the schema holds a gallery already; [`Error::Io`] when the database cannot be reached or refuses.
     pub fn create(url: &str, schema: &str, model: &Model) -> Result<Self> {
         schema::check_name(schema)?;
         let connection = Connection::open(url, schema)?;
@@ -61,7 +63,8 @@ impl PostgresStore {
     /// Whether there is a gallery in `schema` of the database at `url`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an address or name that is none; [`Error::Io`] when the database cannot be reached or refuses.
+    /// [`Error::Invalid`] for an address or name that is none; [`Error::Io`] when the database cannot be reached or
+    /// refuses.
     pub fn exists(url: &str, schema: &str) -> Result<bool> {
         schema::check_name(schema)?;
         schema::exists(&Connection::open(url, schema)?, schema)
@@ -70,8 +73,8 @@ impl PostgresStore {
     /// Opens the gallery in `schema` of the database at `url`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an address or name that is none, or if there is no gallery; [`Error::Io`] when the database
-    /// cannot be reached or refuses; [`Error::Format`] for a gallery of another version.
+    /// [`Error::Invalid`] for an address or name that is none, or if there is no gallery; [`Error::Io`] when the
+    /// database cannot be reached or refuses; [`Error::Format`] for a gallery of another version.
     pub fn open(url: &str, schema: &str) -> Result<Self> {
         schema::check_name(schema)?;
         Self::new(Connection::open(url, schema)?, schema)
@@ -373,8 +376,8 @@ impl Store for PostgresStore {
         if k == 0 || probes.is_empty() {
             return Ok(hits);
         }
-        // <#> is the inner product with its sign turned, in f32. Ordered by it, PostgreSQL can use the index. OFFSET 0 has
-        // each probe cut out once, and not once for every template.
+        // <#> is the inner product with its sign turned, in f32. Ordered by it, PostgreSQL can use the index. OFFSET 0
+        // has each probe cut out once, and not once for every template.
         let sql = "SELECT p.n, h.id, h.person, h.distance
                    FROM (
                        SELECT n, ($1::real[])[(n - 1) * $3 + 1 : n * $3]::vector AS probe
