@@ -75,16 +75,19 @@ fn exact(faces: &Faces) {
     println!("{} x {}; reading memory: {yardstick:.1} GB/s", faces.rows, faces.dim);
     // Without room for single precision there is no truth to compare with.
     let truth = if 4 * faces.dim * faces.rows > MOST_BYTES { Vec::new() } else { faces.truth() };
-    let storages = [Storage::F32, Storage::F16, Storage::Int8, Storage::Int8F16];
+    let dim = faces.dim;
+    let storages = [Storage::F32, Storage::F16, Storage::Int8, Storage::Int8F16, Storage::Int4Int8];
     for storage in storages {
-        let (number, scale, kept) = match storage {
-            Storage::F32 => (4, 0, 0),
-            Storage::F16 => (2, 0, 0),
-            Storage::Int8 => (1, 4, 0),
-            _ => (1, 4, 2),
+        let (read, kept) = match storage {
+            Storage::F32 => (4 * dim, 0),
+            Storage::F16 => (2 * dim, 0),
+            Storage::Int8 => (dim + 4, 0),
+            Storage::Int8F16 => (dim + 4, 2 * dim),
+            Storage::Int8F32 => (dim + 4, 4 * dim),
+            Storage::Int4Int8 => (dim.div_ceil(2) + 4, dim + 4),
         };
-        let read = (number * faces.dim + scale) * faces.rows;
-        if read + kept * faces.dim * faces.rows > MOST_BYTES {
+        let read = read * faces.rows;
+        if read + kept * faces.rows > MOST_BYTES {
             println!("{storage:?}: not tried, more memory than the machine has");
             continue;
         }

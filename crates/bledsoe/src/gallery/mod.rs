@@ -133,7 +133,7 @@ impl Gallery {
         let mut faults = self.store.check()?;
         if faults.is_empty() {
             let strangers = self.strangers()?;
-            if Tops::load(self.store.as_ref())? != Tops::of(self.store.as_ref(), &strangers)? {
+            if !Tops::load(self.store.as_ref())?.are_sound(self.store.as_ref(), &strangers)? {
                 faults.push("what decisions are calibrated by is not what the people enrolled give: `bledsoe calibrate` mends it".into());
             }
         }

@@ -106,6 +106,31 @@ fn an_emptied_gallery_is_as_a_new_one() {
 }
 
 #[test]
+fn what_calibration_rests_on_is_examined() {
+    let mut gallery = gallery();
+    gallery.calibrate(&[face(500, 0)], &[]).unwrap();
+    (0..5).for_each(|person| _ = enroll(&mut gallery, person, 0..2));
+    let sound: serde_json::Value = serde_json::from_slice(&gallery.store.note("tops").unwrap().unwrap()).unwrap();
+    let tamperings: [fn(&mut serde_json::Value); 6] = [
+        |tops| tops["met"][0]["score"] = 0.25.into(),
+        |tops| tops["met"][0]["person"] = 77.into(),
+        |tops| tops["met"] = serde_json::Value::Array(Vec::new()),
+        |tops| _ = tops["people"].as_object_mut().unwrap().remove("1"),
+        |tops| tops["people"]["1"]["top"]["person"] = 1.into(),
+        |tops| tops["level"] = 1.into(),
+    ];
+    for tamper in tamperings {
+        let mut tops = sound.clone();
+        tamper(&mut tops);
+        assert_ne!(tops, sound);
+        gallery.store.set_note("tops", Some(&serde_json::to_vec(&tops).unwrap())).unwrap();
+        assert_eq!(gallery.examine().unwrap().len(), 1, "{tops}");
+    }
+    gallery.fit_anew().unwrap();
+    assert_eq!(gallery.examine().unwrap(), Vec::<String>::new());
+}
+
+#[test]
 fn whoever_comes_and_goes_leaves_no_trace_in_the_decisions_even_where_people_are_sampled() {
     let mut gallery = gallery();
     let people: Vec<Enrolment> =

@@ -2,9 +2,11 @@
 //!
 //! For each synthetic stranger, each stranger met, and some of the people enrolled (each a stranger to all others) it
 //! is known which person they are most like, and how much. When a person is enrolled or forgotten only the comparisons
-//! with that person are made anew, so the result is the same whatever the order, and nobody else is retrained.
+//! with that person are made anew, so the result is the same whatever the order, and nobody else is retrained. (In
+//! galleries of very many people, who is most like is looked for among the nearest templates only, and may be missed:
+//! the order may decide then who is found.)
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,8 @@ const TEMPLATES_SEARCHED_FIRST: usize = 32;
 const TEMPLATES_SEARCHED: usize = 128;
 /// The people of the nearest templates that are scored.
 const PEOPLE_SCORED: usize = 16;
+/// The most of all tops, as a share, that a search may have missed.
+const MOST_MISSED: f64 = 0.01;
 
 /// The person that a stranger is most like.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -194,9 +198,7 @@ impl Tops {
         // Those who are new, with all.
         for id in anew {
             if let Some(head) = head(store, id)? {
-                let scores: Vec<f64> = strangers.synthetic()?.par_iter().map(|s| head.score(s).into()).collect();
-                let mean = |f: fn(f64) -> f64| scores.iter().map(|&s| f(s)).sum::<f64>() / scores.len().max(1) as f64;
-                self.people.insert(id, Sampled { top: None, moments: (mean(|s| s), mean(|s| s * s)) });
+                self.people.insert(id, Sampled { top: None, moments: moments(&head, strangers.synthetic()?) });
                 searched.push((id, head.first().to_vec()));
             }
         }
@@ -207,6 +209,52 @@ impl Tops {
             }
         }
         Ok(())
+    }
+
+    /// Whether they are what `store` gives: the people who should be sampled are, and each top is of a person who is
+    /// there and scores just so, with nobody above, but for a few whom a search missed.
+    pub(super) fn are_sound(&self, store: &dyn Store, strangers: &Strangers<'_>) -> Result<bool> {
+        let there = people(store, self.level)?;
+        if there.is_empty() {
+            return Ok(*self == Self::default());
+        }
+        let below = if self.level > 0 { people(store, self.level - 1)?.len() } else { self.below };
+        let least = self.level == 0 || below > MOST_SAMPLED;
+        let synthetic = strangers.synthetic()?;
+        if !self.people.keys().copied().eq(there.iter().copied().collect::<BTreeSet<_>>())
+            || self.people.len() > MOST_SAMPLED
+            || below != self.below
+            || !least
+            || (self.synthetic.len(), self.met.len()) != (synthetic.len(), strangers.met.len())
+        {
+            return Ok(false);
+        }
+        for (&id, sampled) in &self.people {
+            if head(store, id)?.is_none_or(|head| moments(&head, synthetic) != sampled.moments) {
+                return Ok(false);
+            }
+        }
+        let ids: Vec<PersonId> = self.people.keys().copied().collect();
+        let firsts = firsts(store, &ids)?;
+        let mut probes: Vec<(&[f32], Option<PersonId>)> = Vec::new();
+        probes.extend(synthetic.iter().chain(&strangers.met).map(|stranger| (&**stranger, None)));
+        probes.extend(firsts.iter().zip(&ids).map(|(first, &id)| (&**first, Some(id))));
+        let kept = self.synthetic.iter().chain(&self.met).copied().chain(self.people.values().map(|s| s.top));
+        let mut missed = 0;
+        for ((kept, found), (vector, but)) in kept.zip(search(store, &probes)?).zip(&probes) {
+            match (kept, found) {
+                _ if kept == found => {}
+                (Some(kept), Some(found)) => {
+                    let head = if Some(kept.person) == *but { None } else { head(store, kept.person)? };
+                    if head.is_none_or(|head| head.score(vector) != kept.score) {
+                        return Ok(false);
+                    }
+                    missed += usize::from(better(found, kept));
+                }
+                _ => return Ok(false),
+            }
+        }
+        Ok(missed as f64 <= MOST_MISSED * probes.len() as f64)
     }
 
     /// The synthetic strangers' part of what a calibration is fitted to.
@@ -284,6 +332,13 @@ fn compare(top: &mut Option<Top>, vector: &[f32], but: Option<PersonId>, changes
         }
     }
     lost
+}
+
+/// Mean and mean square of the strangers' scores against a person.
+fn moments(head: &Head, strangers: &[Vec<f32>]) -> (f64, f64) {
+    let scores: Vec<f64> = strangers.par_iter().map(|stranger| head.score(stranger).into()).collect();
+    let mean = |f: fn(f64) -> f64| scores.iter().map(|&s| f(s)).sum::<f64>() / scores.len().max(1) as f64;
+    (mean(|s| s), mean(|s| s * s))
 }
 
 fn better(a: Top, b: Top) -> bool {

@@ -21,9 +21,11 @@ use crate::{Error, Result};
 /// | `Int8` | d + 4 | d + 5 |
 /// | `Int8F16` | d + 4 | 3 d + 5 |
 /// | `Int8F32` | d + 4 | 5 d + 5 |
+/// | `Int4Int8` | d / 2 + 4 | 3 d / 2 + 9 |
 ///
-/// Int8 rounds each vector to bytes with a scale of its own, the greatest number to ±127. The last two find candidates
-/// by int8 and score these again by the better copy, so that similarities are those of the better copy.
+/// Int8 rounds each vector to bytes with a scale of its own, the greatest number to ±127; int4 to half-bytes, the
+/// greatest to ±7. The last three find candidates by the first copy and score these again by the better one, so that
+/// similarities are those of the better copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     /// Single precision: nothing is lost.
@@ -36,6 +38,8 @@ pub enum Storage {
     Int8F16,
     /// Bytes for the scan, single precision for the score.
     Int8F32,
+    /// Half-bytes for the scan, bytes for the score.
+    Int4Int8,
 }
 
 /// All vectors in one buffer, read from end to end for each probe.
@@ -54,10 +58,10 @@ pub struct Exact {
 
 /// More products of bytes could overflow 32 bits.
 const MOST_NUMBERS: usize = 1 << 16;
-/// Candidates per neighbour asked for, of which the better copy chooses. `docs/benchmarks.md` has the recall.
-const CANDIDATES: usize = 4;
-/// At least so many candidates.
-const LEAST_CANDIDATES: usize = 32;
+/// Candidates per neighbour asked for, of which the better copy chooses, and the least: of a scan of bytes and of one of
+/// half-bytes. `docs/benchmarks.md` has the recall.
+const CANDIDATES: (usize, usize) = (4, 32);
+const HALF_BYTE_CANDIDATES: (usize, usize) = (8, 256);
 /// Probes that share one reading of memory.
 const PROBES: usize = 64;
 /// Below so many numbers to read, one thread is faster than waking the others.
@@ -69,16 +73,14 @@ impl Exact {
     /// # Errors
     /// [`Error::Invalid`] for a `dim` of zero or above 65,536.
     pub fn new(dim: usize, storage: Storage) -> Result<Self> {
+        let int8 = || Numbers::Int8 { bytes: Vec::new(), scales: Vec::new() };
         let (scanned, kept) = match storage {
             Storage::F32 => (Numbers::F32(Vec::new()), None),
             Storage::F16 => (Numbers::F16(Vec::new()), None),
-            Storage::Int8 => (Numbers::Int8 { bytes: Vec::new(), scales: Vec::new() }, None),
-            Storage::Int8F16 => {
-                (Numbers::Int8 { bytes: Vec::new(), scales: Vec::new() }, Some(Numbers::F16(Vec::<f16>::new())))
-            }
-            Storage::Int8F32 => {
-                (Numbers::Int8 { bytes: Vec::new(), scales: Vec::new() }, Some(Numbers::F32(Vec::new())))
-            }
+            Storage::Int8 => (int8(), None),
+            Storage::Int8F16 => (int8(), Some(Numbers::F16(Vec::<f16>::new()))),
+            Storage::Int8F32 => (int8(), Some(Numbers::F32(Vec::new()))),
+            Storage::Int4Int8 => (Numbers::Int4 { pairs: Vec::new(), scales: Vec::new() }, Some(int8())),
         };
         Self::from_parts(dim, storage, scanned, kept, Vec::new())
     }
@@ -141,7 +143,12 @@ impl Exact {
 
     /// How many candidates to find for `k` neighbours.
     pub(super) fn candidates(&self, k: usize) -> usize {
-        if self.kept.is_some() { k.saturating_mul(CANDIDATES).max(LEAST_CANDIDATES) } else { k }
+        let (each, least) = match self.storage {
+            Storage::F32 | Storage::F16 | Storage::Int8 => return k,
+            Storage::Int8F16 | Storage::Int8F32 => CANDIDATES,
+            Storage::Int4Int8 => HALF_BYTE_CANDIDATES,
+        };
+        k.saturating_mul(each).max(least)
     }
 
     /// The `k` best of `found`, scored by the better copy if there is one.
@@ -264,14 +271,15 @@ mod tests {
         *,
     };
 
-    const STORAGES: [Storage; 5] = [Storage::F32, Storage::F16, Storage::Int8, Storage::Int8F16, Storage::Int8F32];
+    const STORAGES: [Storage; 6] =
+        [Storage::F32, Storage::F16, Storage::Int8, Storage::Int8F16, Storage::Int8F32, Storage::Int4Int8];
 
     /// The error of a similarity that its storage may cause.
     fn tolerance(storage: Storage) -> f64 {
         match storage {
             Storage::F32 | Storage::Int8F32 => 1e-6,
             Storage::F16 | Storage::Int8F16 => 5e-4,
-            Storage::Int8 => 2e-2,
+            Storage::Int8 | Storage::Int4Int8 => 2e-2,
         }
     }
 

@@ -5,7 +5,7 @@
 //! storage, graph       2 bytes: the place in `STORAGES`; 1 if links follow
 //! dim, rows            2 x u64
 //! live                 rows x u8: 1 where a row holds a vector
-//! scanned, kept        per copy: rows x dim numbers; of int8, then rows x f32 scales
+//! scanned, kept        per copy: rows x dim numbers; of int8, then rows x f32 scales; of int4, nothing
 //! degree, build_beam, beam, starts     4 x u64, if links follow, and:
 //! starts               starts x u32
 //! taken                rows x u8
@@ -33,7 +33,8 @@ use super::{
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 16] = b"bledsoe search 1";
-const STORAGES: [Storage; 5] = [Storage::F32, Storage::F16, Storage::Int8, Storage::Int8F16, Storage::Int8F32];
+const STORAGES: [Storage; 6] =
+    [Storage::F32, Storage::F16, Storage::Int8, Storage::Int8F16, Storage::Int8F32, Storage::Int4Int8];
 /// Numbers converted at a time.
 const CHUNK: usize = 1 << 18;
 /// Bytes before the first row.
@@ -150,7 +151,7 @@ impl Layout {
         let vectors = match STORAGES.get(self.storage)? {
             Storage::F32 => vec![f32s],
             Storage::F16 => vec![f16s],
-            Storage::Int8 => vec![int8s, scale],
+            Storage::Int8 | Storage::Int4Int8 => vec![int8s, scale],
             Storage::Int8F16 => vec![int8s, scale, f16s],
             Storage::Int8F32 => vec![int8s, scale, f32s],
         };
@@ -248,6 +249,8 @@ fn write_exact(out: &mut impl Write, exact: &Exact, graph: bool) -> io::Result<(
                 write_numbers(out, bytes, |x| x.to_le_bytes())?;
                 write_numbers(out, scales, |x| x.to_le_bytes())?;
             }
+            // Made anew of the bytes when read.
+            Numbers::Int4 { .. } => {}
         }
     }
     Ok(())
@@ -307,6 +310,11 @@ fn read_exact(input: &mut Take<impl Read>) -> Result<(Exact, bool), Fault> {
         Storage::Int8 => (int8(input)?, None),
         Storage::Int8F16 => (int8(input)?, Some(f16s(input)?)),
         Storage::Int8F32 => (int8(input)?, Some(f32s(input)?)),
+        Storage::Int4Int8 => {
+            let kept = Vectors::new(dim, int8(input)?);
+            let scanned = kept.halved().ok_or("bytes of which no half-bytes can be made")?;
+            (scanned.numbers, Some(kept.numbers))
+        }
     };
     Ok((Exact::from_parts(dim, storage, scanned, kept, live)?, graph == 1))
 }
@@ -442,7 +450,7 @@ mod tests {
                 let numbers = match storage {
                     Storage::F32 => 4 * 12,
                     Storage::F16 => 2 * 12,
-                    Storage::Int8 => 12 + 4,
+                    Storage::Int8 | Storage::Int4Int8 => 12 + 4,
                     Storage::Int8F16 => 3 * 12 + 4,
                     Storage::Int8F32 => 5 * 12 + 4,
                 };

@@ -6,6 +6,8 @@
 
 use half::{f16, slice::HalfFloatSliceExt};
 
+use super::half_bytes;
+
 /// The vector registers to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Simd {
@@ -100,6 +102,19 @@ impl Simd {
             Self::Plain => each_row(rows, probes, out, int8_dot),
         }
     }
+
+    /// As [`Simd::int8`], of rows of [`half_bytes`].
+    pub(super) fn int4<const P: usize>(self, rows: &[u8], probes: [&[i8]; P], sums: [i32; P], out: &mut [[i32; P]]) {
+        match self {
+            // SAFETY: `available` found the features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { x86::int4_avx512(rows, probes, sums, out) },
+            // SAFETY: `available` found the features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { x86::int4_avx2(rows, probes, sums, out) },
+            Self::Plain => each_row_of_halves(rows, probes, sums, out, int4_dot),
+        }
+    }
 }
 
 #[inline(always)]
@@ -112,6 +127,26 @@ fn each_row<R, Q, O, const P: usize>(
     let Some(dim) = probes.first().map(|p| p.len()) else { return };
     for (row, out) in rows.chunks_exact(dim).zip(out) {
         *out = dot(row, probes.map(|p| &p[..dim]));
+    }
+}
+
+/// The products of halves that are still raised; what that makes too much is taken off after `dot`. It gets the row, and
+/// of each probe the numbers that meet the lower halves and those that meet the upper: of an odd count, one fewer.
+#[inline(always)]
+fn each_row_of_halves<const P: usize>(
+    rows: &[u8],
+    probes: [&[i8]; P],
+    sums: [i32; P],
+    out: &mut [[i32; P]],
+    mut dot: impl FnMut(&[u8], [(&[i8], &[i8]); P]) -> [i32; P],
+) {
+    let Some(width) = probes.first().map(|p| p.len().div_ceil(2)) else { return };
+    let probes = probes.map(|p| p.split_at(width));
+    for (row, out) in rows.chunks_exact(width).zip(out) {
+        *out = dot(row, probes);
+        for (product, sum) in out.iter_mut().zip(sums) {
+            *product -= i32::from(half_bytes::RAISED) * sum;
+        }
     }
 }
 
@@ -156,20 +191,29 @@ fn int8_dot<const P: usize>(row: &[i8], probes: [&[i8]; P]) -> [i32; P] {
     probes.map(|probe| row.iter().zip(probe).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum())
 }
 
+#[inline(always)]
+fn int4_dot<const P: usize>(row: &[u8], probes: [(&[i8], &[i8]); P]) -> [i32; P] {
+    probes.map(|(below, above)| {
+        let below: i32 = row.iter().zip(below).map(|(&pair, &y)| i32::from(pair & 15) * i32::from(y)).sum();
+        let above: i32 = row.iter().zip(above).map(|(&pair, &y)| i32::from(pair >> 4) * i32::from(y)).sum();
+        below + above
+    })
+}
+
 #[cfg(target_arch = "x86_64")]
 // A closure takes on the registers of the function around it; a function that is only named is compiled without them.
 #[allow(clippy::redundant_closure)]
 mod x86 {
     use std::arch::x86_64::{
         __m512i, _mm_loadu_si128, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-        _mm256_setzero_ps, _mm256_storeu_ps, _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_ps,
-        _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_setzero_ps,
-        _mm512_setzero_si512, _mm512_storeu_ps, _mm512_xor_si512,
+        _mm256_setzero_ps, _mm256_storeu_ps, _mm512_and_si512, _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
+        _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi8,
+        _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_xor_si512,
     };
 
     use half::f16;
 
-    use super::{each_row, f32_dot, fold, int8_dot};
+    use super::{each_row, each_row_of_halves, f32_dot, fold, int4_dot, int8_dot};
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     pub(super) fn f32_avx512<const P: usize>(rows: &[f32], probes: [&[f32]; P], out: &mut [[f32; P]]) {
@@ -255,9 +299,9 @@ mod x86 {
                 }
             }
             if !rest.is_empty() {
-                let block = _mm512_xor_si512(part(rest), raise);
+                let block = _mm512_xor_si512(some(rest), raise);
                 for (total, probe) in totals.iter_mut().zip(&probes) {
-                    let probe = part(&probe[row.len() - rest.len()..]);
+                    let probe = some(&probe[row.len() - rest.len()..]);
                     *total = _mm512_dpbusd_epi32(*total, block, probe);
                 }
             }
@@ -269,17 +313,42 @@ mod x86 {
         });
     }
 
-    /// Fewer than 64 bytes, and zeros.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    pub(super) fn int4_avx512<const P: usize>(rows: &[u8], probes: [&[i8]; P], sums: [i32; P], out: &mut [[i32; P]]) {
+        let low = _mm512_set1_epi8(15);
+        each_row_of_halves(rows, probes, sums, out, |row, probes| {
+            let mut totals = [_mm512_setzero_si512(); P];
+            for (i, pairs) in row.chunks(64).enumerate() {
+                let pairs = some(pairs);
+                let (below, above) =
+                    (_mm512_and_si512(pairs, low), _mm512_and_si512(_mm512_srli_epi16::<4>(pairs), low));
+                for (total, probe) in totals.iter_mut().zip(&probes) {
+                    let of = |half: &[i8]| some(half.get(64 * i..half.len().min(64 * i + 64)).unwrap_or_default());
+                    *total = _mm512_dpbusd_epi32(*total, below, of(probe.0));
+                    *total = _mm512_dpbusd_epi32(*total, above, of(probe.1));
+                }
+            }
+            totals.map(|total| _mm512_reduce_add_epi32(total))
+        });
+    }
+
+    /// Up to 64 bytes, and zeros.
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn part(bytes: &[i8]) -> __m512i {
-        let mask = (1 << bytes.len().min(63)) - 1;
+    fn some<T>(bytes: &[T]) -> __m512i {
+        const { assert!(size_of::<T>() == 1) };
+        let mask = if bytes.len() < 64 { (1 << bytes.len()) - 1 } else { u64::MAX };
         // SAFETY: the mask covers the slice and no more.
-        unsafe { _mm512_maskz_loadu_epi8(mask, bytes.as_ptr()) }
+        unsafe { _mm512_maskz_loadu_epi8(mask, bytes.as_ptr().cast()) }
     }
 
     #[target_feature(enable = "avx2,fma,f16c")]
     pub(super) fn int8_avx2<const P: usize>(rows: &[i8], probes: [&[i8]; P], out: &mut [[i32; P]]) {
         each_row(rows, probes, out, |row, probes| int8_dot(row, probes));
+    }
+
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn int4_avx2<const P: usize>(rows: &[u8], probes: [&[i8]; P], sums: [i32; P], out: &mut [[i32; P]]) {
+        each_row_of_halves(rows, probes, sums, out, |row, probes| int4_dot(row, probes));
     }
 }
 
@@ -350,6 +419,33 @@ mod tests {
                         let row = rows[r * dim..].iter().zip(&probes[p]);
                         let plain: i64 = row.map(|(&x, &y)| i64::from(x) * i64::from(y)).sum();
                         assert_eq!(i64::from(out[r][p]), plain, "{simd:?} {dim}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn half_bytes_are_multiplied_exactly() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for simd in Simd::available() {
+            for dim in LENGTHS {
+                let bytes = |random: &mut fastrand::Rng| (0..dim).map(|_| random.i8(-127..=127)).collect();
+                let width = dim.div_ceil(2);
+                let mut rows = vec![0; ROWS * width];
+                for row in rows.chunks_mut(width) {
+                    let bytes: Vec<i8> = bytes(&mut random);
+                    half_bytes::pack(&bytes, row);
+                }
+                let probes: [Vec<i8>; 4] = std::array::from_fn(|_| bytes(&mut random));
+                let sums = [0, 1, 2, 3].map(|p| probes[p].iter().map(|&x| i32::from(x)).sum());
+                let mut out = [[0; 4]; ROWS];
+                simd.int4(&rows, [&probes[0], &probes[1], &probes[2], &probes[3]], sums, &mut out);
+                for (row, out) in rows.chunks(width).zip(out) {
+                    for (probe, product) in probes.iter().zip(out) {
+                        let plain: i32 =
+                            half_bytes::unpack(row).zip(probe).map(|(x, &y)| i32::from(x) * i32::from(y)).sum();
+                        assert_eq!(product, plain, "{simd:?} {dim}");
                     }
                 }
             }

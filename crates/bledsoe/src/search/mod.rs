@@ -32,6 +32,7 @@
 mod exact;
 mod file;
 mod graph;
+mod half_bytes;
 mod kernel;
 #[cfg(test)]
 mod testing;

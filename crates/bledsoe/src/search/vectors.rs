@@ -3,8 +3,9 @@
 use std::{borrow::Cow, ops::Range};
 
 use half::f16;
+use rayon::prelude::*;
 
-use super::kernel::Simd;
+use super::{half_bytes, kernel::Simd};
 
 /// The rows themselves. One buffer for all, so that a scan reads memory from end to end.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,11 @@ pub(super) enum Numbers {
     /// Each row is its bytes times its scale: the greatest of a row is ±127.
     Int8 {
         bytes: Vec<i8>,
+        scales: Vec<f32>,
+    },
+    /// Each row is its half-bytes times its scale: the greatest of a row is ±7.
+    Int4 {
+        pairs: Vec<u8>,
         scales: Vec<f32>,
     },
 }
@@ -41,6 +47,17 @@ impl Vectors {
         Self { dim, numbers, simd: Simd::detect() }
     }
 
+    /// Bytes once more, as half-bytes; none if these are no bytes.
+    pub(super) fn halved(&self) -> Option<Self> {
+        let Numbers::Int8 { bytes, scales } = &self.numbers else { return None };
+        let width = self.dim.div_ceil(2);
+        let mut pairs = vec![0; scales.len() * width];
+        let rows = pairs.par_chunks_mut(width.max(1)).zip(bytes.par_chunks(self.dim.max(1)));
+        rows.for_each(|(pairs, bytes)| half_bytes::pack(bytes, pairs));
+        let scales = scales.iter().map(|scale| scale * half_bytes::COARSER).collect();
+        Some(Self::new(self.dim, Numbers::Int4 { pairs, scales }))
+    }
+
     /// Makes room for `rows` more.
     pub(super) fn reserve(&mut self, rows: usize) {
         match &mut self.numbers {
@@ -48,6 +65,10 @@ impl Vectors {
             Numbers::F16(v) => v.reserve_exact(rows * self.dim),
             Numbers::Int8 { bytes, scales } => {
                 bytes.reserve_exact(rows * self.dim);
+                scales.reserve_exact(rows);
+            }
+            Numbers::Int4 { pairs, scales } => {
+                pairs.reserve_exact(rows * self.dim.div_ceil(2));
                 scales.reserve_exact(rows);
             }
         }
@@ -62,6 +83,10 @@ impl Vectors {
                 bytes.resize(bytes.len() + self.dim, 0);
                 scales.push(0.0);
             }
+            Numbers::Int4 { pairs, scales } => {
+                pairs.resize(pairs.len() + self.dim.div_ceil(2), 0);
+                scales.push(0.0);
+            }
         }
     }
 
@@ -72,6 +97,11 @@ impl Vectors {
             Numbers::F32(v) => v[place].copy_from_slice(vector),
             Numbers::F16(v) => v[place].iter_mut().zip(vector).for_each(|(y, &x)| *y = f16::from_f32(x)),
             Numbers::Int8 { bytes, scales } => scales[row] = quantise(vector, &mut bytes[place]),
+            Numbers::Int4 { pairs, scales } => {
+                let mut bytes = vec![0; vector.len()];
+                scales[row] = quantise(vector, &mut bytes) * half_bytes::COARSER;
+                half_bytes::pack(&bytes, &mut pairs[place]);
+            }
         }
     }
 
@@ -85,6 +115,10 @@ impl Vectors {
                 bytes[place].fill(0);
                 scales[row] = 0.0;
             }
+            Numbers::Int4 { pairs, scales } => {
+                pairs[place].fill(0);
+                scales[row] = 0.0;
+            }
         }
     }
 
@@ -95,6 +129,9 @@ impl Vectors {
             Numbers::F32(v) => v[place].to_vec(),
             Numbers::F16(v) => v[place].iter().map(|x| x.to_f32()).collect(),
             Numbers::Int8 { bytes, scales } => bytes[place].iter().map(|&x| f32::from(x) * scales[row]).collect(),
+            Numbers::Int4 { pairs, scales } => {
+                half_bytes::unpack(&pairs[place]).take(self.dim).map(|x| f32::from(x) * scales[row]).collect()
+            }
         }
     }
 
@@ -102,7 +139,7 @@ impl Vectors {
     pub(super) fn probe<'a>(&self, vector: &'a [f32]) -> Probe<'a> {
         match &self.numbers {
             Numbers::F32(_) | Numbers::F16(_) => Probe::Float(vector.into()),
-            Numbers::Int8 { .. } => {
+            Numbers::Int8 { .. } | Numbers::Int4 { .. } => {
                 let mut bytes = vec![0; vector.len()];
                 let scale = quantise(vector, &mut bytes);
                 Probe::Int8 { scale, sum: sum(&bytes), bytes: bytes.into() }
@@ -120,6 +157,10 @@ impl Vectors {
                 let bytes = &bytes[place];
                 Probe::Int8 { bytes: bytes.into(), scale: scales[row], sum: sum(bytes) }
             }
+            Numbers::Int4 { pairs, scales } => {
+                let bytes: Vec<i8> = half_bytes::unpack(&pairs[place]).take(self.dim).collect();
+                Probe::Int8 { scale: scales[row], sum: sum(&bytes), bytes: bytes.into() }
+            }
         }
     }
 
@@ -131,6 +172,7 @@ impl Vectors {
             Numbers::F32(v) => self.simd.prefetch(&v[place]),
             Numbers::F16(v) => self.simd.prefetch(&v[place]),
             Numbers::Int8 { bytes, .. } => self.simd.prefetch(&bytes[place]),
+            Numbers::Int4 { pairs, .. } => self.simd.prefetch(&pairs[place]),
         }
     }
 
@@ -146,6 +188,10 @@ impl Vectors {
                 self.simd.int8(&bytes[place], [values], [*sum], &mut int);
                 float = [[rescaled(int[0][0], scales[row], *scale)]];
             }
+            (Numbers::Int4 { pairs, scales }, Probe::Int8 { bytes: values, scale, sum }) => {
+                self.simd.int4(&pairs[place], [values], [*sum], &mut int);
+                float = [[rescaled(int[0][0], scales[row], *scale)]];
+            }
             _ => debug_assert!(false, "a probe made for other rows"),
         }
         float[0][0]
@@ -156,9 +202,9 @@ impl Vectors {
         let bytes = match &self.numbers {
             Numbers::F32(_) => 4,
             Numbers::F16(_) => 2,
-            Numbers::Int8 { .. } => 1,
+            Numbers::Int8 { .. } | Numbers::Int4 { .. } => 1,
         };
-        let tile = (TILE_BYTES / (bytes * self.dim)).clamp(4, 256);
+        let tile = (TILE_BYTES / (bytes * self.width())).clamp(4, 256);
         let (mut one, mut four) = (vec![[0.0; 1]; tile], vec![[0.0; 4]; tile]);
         let (fours, rest) = probes.as_chunks::<4>();
         for start in rows.clone().step_by(tile) {
@@ -182,36 +228,49 @@ impl Vectors {
         }
     }
 
+    /// How many places of the buffer a row takes.
+    fn width(&self) -> usize {
+        if let Numbers::Int4 { .. } = self.numbers { self.dim.div_ceil(2) } else { self.dim }
+    }
+
     fn place(&self, row: usize) -> Range<usize> {
-        row * self.dim..(row + 1) * self.dim
+        row * self.width()..(row + 1) * self.width()
     }
 
     #[inline]
     fn products<const P: usize>(&self, rows: Range<usize>, probes: [&Probe<'_>; P], out: &mut [[f32; P]]) {
-        let numbers = rows.start * self.dim..rows.end * self.dim;
+        let numbers = rows.start * self.width()..rows.end * self.width();
         let floats = || {
             probes.map(|probe| match probe {
                 Probe::Float(values) => &**values,
                 Probe::Int8 { .. } => &[],
             })
         };
-        match &self.numbers {
-            Numbers::F32(v) => self.simd.f32(&v[numbers], floats(), out),
-            Numbers::F16(v) => self.simd.f16(&v[numbers], floats(), out),
+        let mut stack = [[0; P]; 256];
+        let products = &mut stack[..out.len()];
+        let ints = || {
+            probes.map(|probe| match probe {
+                Probe::Int8 { bytes, .. } => &**bytes,
+                Probe::Float(_) => &[],
+            })
+        };
+        let sums = probes.map(Probe::sum);
+        let scales = match &self.numbers {
+            Numbers::F32(v) => return self.simd.f32(&v[numbers], floats(), out),
+            Numbers::F16(v) => return self.simd.f16(&v[numbers], floats(), out),
             Numbers::Int8 { bytes, scales } => {
-                let ints = probes.map(|probe| match probe {
-                    Probe::Int8 { bytes, .. } => &**bytes,
-                    Probe::Float(_) => &[],
-                });
-                let (sums, scale) = (probes.map(Probe::sum), probes.map(Probe::scale));
-                let mut stack = [[0; P]; 256];
-                let products = &mut stack[..out.len()];
-                self.simd.int8(&bytes[numbers], ints, sums, products);
-                for ((out, product), row) in out.iter_mut().zip(products).zip(&scales[rows]) {
-                    for ((out, &mut product), scale) in out.iter_mut().zip(product).zip(scale) {
-                        *out = rescaled(product, *row, scale);
-                    }
-                }
+                self.simd.int8(&bytes[numbers], ints(), sums, products);
+                scales
+            }
+            Numbers::Int4 { pairs, scales } => {
+                self.simd.int4(&pairs[numbers], ints(), sums, products);
+                scales
+            }
+        };
+        let scale = probes.map(Probe::scale);
+        for ((out, product), row) in out.iter_mut().zip(products).zip(&scales[rows]) {
+            for ((out, &mut product), scale) in out.iter_mut().zip(product).zip(scale) {
+                *out = rescaled(product, *row, scale);
             }
         }
     }
