@@ -266,6 +266,6 @@ fn check(file: &Path) {
     let time = seconds(|| faults = gallery.store().check().unwrap());
     println!("file checked in {time:.1} s: {} faults; peak {} MB", faults.len(), memory().1);
     let time = seconds(|| faults.extend(gallery.examine().unwrap()));
-    println!("calibration made anew and compared in {time:.1} s");
+    println!("calibration examined in {time:.1} s");
     faults.iter().take(5).for_each(|fault| println!("{fault}"));
 }

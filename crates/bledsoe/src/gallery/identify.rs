@@ -7,7 +7,7 @@ use super::{
     calibration::Calibration,
     decision::{Candidate, Decision, Doubt, Limit, Probe, Resemblance, Rule, Verification},
     score::Head,
-    store::{Person, PersonId, Role, Store},
+    store::{PersonId, Role, Store, TemplateVector},
     tops,
 };
 use crate::{
@@ -28,29 +28,43 @@ const SEEMS_ENROLLED: f64 = 1e-3;
 
 /// A person as faces are compared with them.
 struct Known {
-    person: Person,
+    id: PersonId,
     head: Head,
     /// Faces that are not the person's.
     rejected: Vec<Vec<f32>>,
 }
 
 impl Known {
-    /// `None` without templates.
-    fn load(store: &dyn Store, id: PersonId) -> Result<Option<Self>> {
-        let Some(person) = store.person_by_id(id)? else { return Ok(None) };
-        let (mut enrolled, mut rejected) = (Vec::new(), Vec::new());
-        for stored in store.templates(id)? {
-            match stored.template.role {
-                Role::Enrolled => enrolled.push(stored.template.vector),
-                Role::Rejected => rejected.push(stored.template.vector),
-            }
-        }
-        Ok(Head::new(enrolled).map(|head| Self { person, head, rejected }))
+    /// Each of `ids`; `None` without templates.
+    fn load(store: &dyn Store, ids: &[PersonId]) -> Result<Vec<Option<Self>>> {
+        let known = |(&id, vectors): (&PersonId, Vec<TemplateVector>)| {
+            let (enrolled, rejected): (Vec<_>, Vec<_>) =
+                vectors.into_iter().partition(|(role, _)| *role == Role::Enrolled);
+            let [enrolled, rejected] = [enrolled, rejected].map(|some| some.into_iter().map(|(_, v)| v).collect());
+            Head::new(enrolled).map(|head| Self { id, head, rejected })
+        };
+        Ok(ids.iter().zip(store.vectors(ids)?).map(known).collect())
     }
 
     /// Whether a face of this score is more like one that is known not to be the person's.
     fn is_rejected(&self, face: &[f32], score: f32) -> bool {
         self.rejected.iter().any(|rejected| dot(rejected, face) > score)
+    }
+}
+
+/// What people are called, asked of the store once.
+struct Names<'a> {
+    store: &'a dyn Store,
+    asked: HashMap<PersonId, Option<String>>,
+}
+
+impl Names<'_> {
+    /// `None` for somebody who was forgotten in the meantime.
+    fn of(&mut self, id: PersonId) -> Result<Option<String>> {
+        Ok(match self.asked.entry(id) {
+            Entry::Occupied(asked) => asked.get().clone(),
+            Entry::Vacant(new) => new.insert(self.store.person_by_id(id)?.map(|person| person.name)).clone(),
+        })
     }
 }
 
@@ -136,16 +150,15 @@ impl Gallery {
             (Limit::FalsePositiveRate(rate), Some(calibration)) => calibration.threshold(rate),
             (Limit::FalsePositiveRate(_), None) => return Err(self.not_calibrated()),
         };
-        let mut known: HashMap<PersonId, Option<Known>> = HashMap::new();
+        let mut ids: Vec<PersonId> = found.iter().flatten().copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let known = Known::load(self.store.as_ref(), &ids)?;
+        let mut names = Names { store: self.store.as_ref(), asked: HashMap::new() };
         let mut looked = Vec::with_capacity(faces.len());
         for (face, people) in faces.iter().zip(found) {
-            for &id in &people {
-                if let Entry::Vacant(new) = known.entry(id) {
-                    new.insert(Known::load(self.store.as_ref(), id)?);
-                }
-            }
-            let known = people.iter().filter_map(|id| known.get(id)?.as_ref());
-            looked.push(decide(face, known, calibration, threshold, rule));
+            let known = people.iter().filter_map(|id| known[ids.binary_search(id).ok()?].as_ref());
+            looked.push(decide(face, known, &mut names, calibration, threshold, rule)?);
         }
         Ok(looked)
     }
@@ -159,7 +172,9 @@ impl Gallery {
         rule.check()?;
         self.check(&face.embedding)?;
         let person = self.known(name)?;
-        let known = Known::load(self.store.as_ref(), person.id)?
+        let known = Known::load(self.store.as_ref(), &[person.id])?
+            .pop()
+            .flatten()
             .ok_or_else(|| Error::Invalid(format!("{name} has no template")))?;
         let strangers = self.strangers()?;
         let mut evidence = self.evidence()?;
@@ -199,47 +214,58 @@ impl Gallery {
         let fitted = self.fitted()?;
         let Some(calibration) = &fitted.calibration else { return Ok(None) };
         let vectors: Vec<&[f32]> = faces.iter().map(|face| face.vector.as_slice()).collect();
-        let mut most: Option<Resemblance> = None;
-        for (vector, people) in vectors.iter().zip(tops::nearest_people(self.store.as_ref(), &vectors, &|_| None)?) {
-            for id in people {
-                let Some(known) = Known::load(self.store.as_ref(), id)?.filter(|known| known.person.name != name)
-                else {
-                    continue;
-                };
+        let own = self.store.person(name)?.map(|person| person.id);
+        let mut most: Option<(PersonId, f32)> = None;
+        for (vector, people) in vectors.iter().zip(tops::nearest_people(self.store.as_ref(), &vectors, &|_| own)?) {
+            for known in Known::load(self.store.as_ref(), &people)?.into_iter().flatten() {
                 let score = known.head.score(vector);
-                let rate = calibration.rate(score);
-                if rate <= SEEMS_ENROLLED && most.as_ref().is_none_or(|most| score > most.score) {
-                    most = Some(Resemblance { name: known.person.name, score, false_positive_rate: rate });
+                if most.is_none_or(|(_, most)| score > most) {
+                    most = Some((known.id, score));
                 }
             }
         }
-        Ok(most)
+        let Some((id, score)) = most else { return Ok(None) };
+        let false_positive_rate = calibration.rate(score);
+        let person = self.store.person_by_id(id)?.filter(|_| false_positive_rate <= SEEMS_ENROLLED);
+        Ok(person.map(|person| Resemblance { name: person.name, score, false_positive_rate }))
     }
 }
 
 fn decide<'a>(
     face: &Probe,
     people: impl Iterator<Item = &'a Known>,
+    names: &mut Names<'_>,
     calibration: Option<&Calibration>,
     threshold: f32,
     rule: &Rule,
-) -> LookedUp {
+) -> Result<LookedUp> {
     let vector = &face.embedding.vector;
     let mut scored: Vec<(&Known, f32)> = people.map(|known| (known, known.head.score(vector))).collect();
-    scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.person.id.cmp(&b.0.person.id)));
+    scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.id.cmp(&b.0.id)));
     // Who this face is known not to be stands last: told of, never named.
-    let (rejected, mut scored): (Vec<_>, Vec<_>) =
+    let (rejected, scored): (Vec<_>, Vec<_>) =
         scored.into_iter().partition(|(known, score)| known.is_rejected(vector, *score));
-    scored.truncate(CANDIDATES);
-    let plain: Vec<(f32, usize)> = scored.iter().map(|(known, score)| (*score, known.head.len())).collect();
+    let mut first = |people: Vec<(&'a Known, f32)>, most: usize| {
+        let mut named = Vec::with_capacity(most);
+        for (known, score) in people {
+            if named.len() < most
+                && let Some(name) = names.of(known.id)?
+            {
+                named.push((known, score, name));
+            }
+        }
+        Ok::<_, Error>(named)
+    };
+    let (rejected, scored) = (first(rejected, 1)?, first(scored, CANDIDATES)?);
+    let plain: Vec<(f32, usize)> = scored.iter().map(|(known, score, _)| (*score, known.head.len())).collect();
     let sure = calibration.and_then(|calibration| calibration.probabilities(&plain, rule.prior));
     let candidates: Vec<Candidate> = scored
-        .iter()
+        .into_iter()
         .enumerate()
-        .map(|(i, (known, score))| Candidate {
-            person: known.person.id,
-            name: known.person.name.clone(),
-            score: *score,
+        .map(|(i, (known, score, name))| Candidate {
+            person: known.id,
+            name,
+            score,
             templates: known.head.len(),
             probability: sure.as_ref().map(|sure| sure[i].0),
             interval: sure.as_ref().map(|sure| sure[i].1),
@@ -263,8 +289,8 @@ fn decide<'a>(
         .collect();
     let doubt = match (candidates.first(), rejected.first()) {
         (None, None) => Some(Doubt::EmptyGallery),
-        (first, Some((known, score))) if first.is_none_or(|first| first.score < needed) && *score >= needed => {
-            Some(Doubt::NotThisPerson { name: known.person.name.clone() })
+        (first, Some((_, score, name))) if first.is_none_or(|first| first.score < needed) && *score >= needed => {
+            Some(Doubt::NotThisPerson { name: name.clone() })
         }
         (None, _) => Some(Doubt::TooFar),
         (Some(first), _) if first.score < needed => {
@@ -275,7 +301,7 @@ fn decide<'a>(
             .filter(|second| ambiguous(first, second))
             .map(|second| Doubt::Ambiguous { other: second.name.clone() }),
     };
-    LookedUp {
+    Ok(LookedUp {
         decision: Decision {
             name: if doubt.is_none() { candidates.first().map(|first| first.name.clone()) } else { None },
             false_positive_rate: calibration
@@ -286,7 +312,7 @@ fn decide<'a>(
             threshold: needed,
         },
         gains,
-    }
+    })
 }
 
 fn ambiguous(first: &Candidate, second: &Candidate) -> bool {

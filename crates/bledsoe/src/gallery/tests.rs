@@ -109,7 +109,7 @@ fn an_emptied_gallery_is_as_a_new_one() {
 fn what_calibration_rests_on_is_examined() {
     let mut gallery = gallery();
     gallery.calibrate(&[face(500, 0)], &[]).unwrap();
-    (0..5).for_each(|person| _ = enroll(&mut gallery, person, 0..2));
+    (0..5).for_each(|person| enroll(&mut gallery, person, 0..2));
     let sound: serde_json::Value = serde_json::from_slice(&gallery.store.note("tops").unwrap().unwrap()).unwrap();
     let tamperings: [fn(&mut serde_json::Value); 6] = [
         |tops| tops["met"][0]["score"] = 0.25.into(),

@@ -404,8 +404,8 @@ pub(super) fn nearest_people(
 
 /// The person's templates, if any is enrolled.
 pub(super) fn head(store: &dyn Store, id: PersonId) -> Result<Option<Head>> {
-    let templates = store.templates(id)?.into_iter().filter(|t| t.template.role == Role::Enrolled);
-    Ok(Head::new(templates.map(|t| t.template.vector).collect()))
+    let templates = store.vectors(&[id])?.pop().unwrap_or_default().into_iter();
+    Ok(Head::new(templates.filter(|(role, _)| *role == Role::Enrolled).map(|(_, vector)| vector).collect()))
 }
 
 fn firsts(store: &dyn Store, ids: &[PersonId]) -> Result<Vec<Vec<f32>>> {

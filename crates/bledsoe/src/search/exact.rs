@@ -61,9 +61,11 @@ const MOST_NUMBERS: usize = 1 << 16;
 /// Candidates per neighbour asked for, of which the better copy chooses, and the least: of a scan of bytes and of one of
 /// half-bytes. `docs/benchmarks.md` has the recall.
 const CANDIDATES: (usize, usize) = (4, 32);
-const HALF_BYTE_CANDIDATES: (usize, usize) = (8, 256);
+const HALF_BYTE_CANDIDATES: (usize, usize) = (4, 256);
 /// Probes that share one reading of memory.
 const PROBES: usize = 64;
+/// Similarities that are first checked together, whether any is good enough.
+const CHECKED: usize = 16;
 /// Below so many numbers to read, one thread is faster than waking the others.
 const ALONE: usize = 1 << 17;
 
@@ -166,10 +168,18 @@ impl Exact {
 
     fn scan(&self, rows: Range<usize>, probes: &[Probe<'_>], k: usize) -> Vec<Top> {
         let mut tops = vec![Top::new(k); probes.len()];
-        self.scanned.scan(rows, probes, |p, row, similarity| {
+        self.scanned.scan(rows, probes, |p, first, similarities| {
             let top = &mut tops[p];
-            if top.admits(similarity) && self.live[row] {
-                top.offer(Neighbour { row, similarity });
+            for (some, first) in similarities.chunks(CHECKED).zip((first..).step_by(CHECKED)) {
+                let best = some.iter().fold(f32::NEG_INFINITY, |best, &x| if x > best { x } else { best });
+                if !top.admits(best) {
+                    continue;
+                }
+                for (row, &similarity) in (first..).zip(some) {
+                    if top.admits(similarity) && self.live[row] {
+                        top.offer(Neighbour { row, similarity });
+                    }
+                }
             }
         });
         tops

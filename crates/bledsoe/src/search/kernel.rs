@@ -299,9 +299,9 @@ mod x86 {
                 }
             }
             if !rest.is_empty() {
-                let block = _mm512_xor_si512(some(rest), raise);
+                let block = _mm512_xor_si512(part(rest), raise);
                 for (total, probe) in totals.iter_mut().zip(&probes) {
-                    let probe = some(&probe[row.len() - rest.len()..]);
+                    let probe = part(&probe[row.len() - rest.len()..]);
                     *total = _mm512_dpbusd_epi32(*total, block, probe);
                 }
             }
@@ -317,24 +317,44 @@ mod x86 {
     pub(super) fn int4_avx512<const P: usize>(rows: &[u8], probes: [&[i8]; P], sums: [i32; P], out: &mut [[i32; P]]) {
         let low = _mm512_set1_epi8(15);
         each_row_of_halves(rows, probes, sums, out, |row, probes| {
+            let halves = |pairs| (_mm512_and_si512(pairs, low), _mm512_and_si512(_mm512_srli_epi16::<4>(pairs), low));
+            let (blocks, rest) = row.as_chunks::<64>();
+            // Of an odd count, the last upper half meets nothing.
+            let even = probes.first().is_some_and(|probe| probe.1.len() == row.len());
+            let (blocks, rest) = match blocks.split_last() {
+                Some((last, blocks)) if rest.is_empty() && !even => (blocks, &last[..]),
+                _ => (blocks, rest),
+            };
             let mut totals = [_mm512_setzero_si512(); P];
-            for (i, pairs) in row.chunks(64).enumerate() {
-                let pairs = some(pairs);
-                let (below, above) =
-                    (_mm512_and_si512(pairs, low), _mm512_and_si512(_mm512_srli_epi16::<4>(pairs), low));
+            for (i, block) in blocks.iter().enumerate() {
+                // SAFETY: a block is 64 bytes.
+                let (lower, upper) = halves(unsafe { _mm512_loadu_si512(block.as_ptr().cast()) });
                 for (total, probe) in totals.iter_mut().zip(&probes) {
-                    let of = |half: &[i8]| some(half.get(64 * i..half.len().min(64 * i + 64)).unwrap_or_default());
-                    *total = _mm512_dpbusd_epi32(*total, below, of(probe.0));
-                    *total = _mm512_dpbusd_epi32(*total, above, of(probe.1));
+                    // SAFETY: the slice is 64 bytes.
+                    let below = unsafe { _mm512_loadu_si512(probe.0[64 * i..64 * i + 64].as_ptr().cast()) };
+                    // SAFETY: the slice is 64 bytes.
+                    let above = unsafe { _mm512_loadu_si512(probe.1[64 * i..64 * i + 64].as_ptr().cast()) };
+                    *total = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(*total, lower, below), upper, above);
                 }
             }
-            totals.map(|total| _mm512_reduce_add_epi32(total))
+            if !rest.is_empty() {
+                let (lower, upper) = halves(part(rest));
+                for (total, probe) in totals.iter_mut().zip(&probes) {
+                    let (below, above) = (part(&probe.0[64 * blocks.len()..]), part(&probe.1[64 * blocks.len()..]));
+                    *total = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(*total, lower, below), upper, above);
+                }
+            }
+            let mut products = [0; P];
+            for (product, total) in products.iter_mut().zip(totals) {
+                *product = _mm512_reduce_add_epi32(total);
+            }
+            products
         });
     }
 
     /// Up to 64 bytes, and zeros.
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn some<T>(bytes: &[T]) -> __m512i {
+    fn part<T>(bytes: &[T]) -> __m512i {
         const { assert!(size_of::<T>() == 1) };
         let mask = if bytes.len() < 64 { (1 << bytes.len()) - 1 } else { u64::MAX };
         // SAFETY: the mask covers the slice and no more.

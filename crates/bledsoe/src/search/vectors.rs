@@ -197,33 +197,30 @@ impl Vectors {
         float[0][0]
     }
 
-    /// Calls `found(probe, row, similarity)` for each of `probes` and each row of `rows`.
-    pub(super) fn scan(&self, rows: Range<usize>, probes: &[Probe<'_>], mut found: impl FnMut(usize, usize, f32)) {
+    /// Calls `found(probe, first row, similarities)` for each of `probes` and some rows of `rows` after the others.
+    pub(super) fn scan(&self, rows: Range<usize>, probes: &[Probe<'_>], mut found: impl FnMut(usize, usize, &[f32])) {
         let bytes = match &self.numbers {
             Numbers::F32(_) => 4,
             Numbers::F16(_) => 2,
             Numbers::Int8 { .. } | Numbers::Int4 { .. } => 1,
         };
         let tile = (TILE_BYTES / (bytes * self.width())).clamp(4, 256);
-        let (mut one, mut four) = (vec![[0.0; 1]; tile], vec![[0.0; 4]; tile]);
+        let (mut one, mut four, mut column) = (vec![[0.0; 1]; tile], vec![[0.0; 4]; tile], vec![0.0; tile]);
         let (fours, rest) = probes.as_chunks::<4>();
         for start in rows.clone().step_by(tile) {
             let end = rows.end.min(start + tile);
             for (i, probes) in fours.iter().enumerate() {
                 let out = &mut four[..end - start];
                 self.products(start..end, probes.each_ref(), out);
-                for (row, out) in (start..).zip(out) {
-                    for (p, &mut similarity) in (4 * i..).zip(out) {
-                        found(p, row, similarity);
-                    }
+                for p in 0..4 {
+                    column.iter_mut().zip(&*out).for_each(|(similarity, out)| *similarity = out[p]);
+                    found(4 * i + p, start, &column[..end - start]);
                 }
             }
             for (p, probe) in (4 * fours.len()..).zip(rest) {
                 let out = &mut one[..end - start];
                 self.products(start..end, [probe], out);
-                for (row, &mut [similarity]) in (start..).zip(out) {
-                    found(p, row, similarity);
-                }
+                found(p, start, out.as_flattened());
             }
         }
     }

@@ -301,6 +301,12 @@ fn the_first_enrolled_vector_stands_for_a_person(new: NewStore<'_>) {
     let found = store.first_vectors(&[grace, nobody, ada, 1000, ada]).unwrap();
     assert_eq!(found, [Some(vector(4)), None, Some(vector(2)), None, Some(vector(2))]);
     assert_eq!(store.first_vectors(&[]).unwrap(), []);
+    let enrolled = |i| (Role::Enrolled, vector(i));
+    let found = store.vectors(&[nobody, ada, 1000, grace]).unwrap();
+    assert_eq!(
+        found,
+        [vec![], vec![(Role::Rejected, vector(1)), enrolled(2), enrolled(3)], vec![], vec![enrolled(4), enrolled(5)]]
+    );
 }
 
 fn who_is_erased_is_gone(new: NewStore<'_>) {

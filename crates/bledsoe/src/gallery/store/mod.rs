@@ -100,6 +100,9 @@ pub struct StoredTemplate {
     pub template: NewTemplate,
 }
 
+/// What a template says, and its vector.
+pub type TemplateVector = (Role, Vec<f32>);
+
 /// An enrolled template near a probe.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit {
@@ -197,16 +200,20 @@ pub trait Store: Send {
     /// See [`Store::people`].
     fn templates(&self, id: PersonId) -> Result<Vec<StoredTemplate>>;
 
+    /// The vectors of each person's templates, by number, and what they say: [`Store::templates`] of many, without where
+    /// they came from.
+    ///
+    /// # Errors
+    /// See [`Store::people`].
+    fn vectors(&self, ids: &[PersonId]) -> Result<Vec<Vec<TemplateVector>>>;
+
     /// The vector of each person's first enrolled template; `None` for one who has none.
     ///
     /// # Errors
     /// See [`Store::people`].
     fn first_vectors(&self, ids: &[PersonId]) -> Result<Vec<Option<Vec<f32>>>> {
-        let first = |&id| {
-            let templates = self.templates(id)?.into_iter().map(|stored| stored.template);
-            Ok(templates.filter(|template| template.role == Role::Enrolled).map(|template| template.vector).next())
-        };
-        ids.iter().map(first).collect()
+        let first = |all: Vec<TemplateVector>| all.into_iter().find(|(role, _)| *role == Role::Enrolled);
+        Ok(self.vectors(ids)?.into_iter().map(|all| first(all).map(|(_, vector)| vector)).collect())
     }
 
     /// Shows every template of all roles to `each`, by number. Memory does not grow with the store.

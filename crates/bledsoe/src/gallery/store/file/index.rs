@@ -1,11 +1,11 @@
 //! The nearest templates, found with an index in memory.
 //!
 //! A few templates are looked at one by one, in single precision, read from the table when they are first needed. Of
-//! more ([`Sizes::few`]), the index keeps int8, which takes a quarter of the time and of the memory, and in the file
-//! too, so that it is read in one go (see [`parts`]); only templates that came later are in single precision then,
-//! until they are many enough to settle. What int8 finds is scored again by the templates' own numbers, so that memory
-//! need not hold them. Beyond [`Sizes::scanned`], int8 is linked into a [`Graph`], which misses some and takes minutes
-//! to build.
+//! more ([`Sizes::few`]), the index keeps int8, which takes a quarter of the memory, and in the file too, so that it is
+//! read in one go (see [`parts`]), and half-bytes of it to scan, which takes an eighth of the time; only templates that
+//! came later are in single precision then, until they are many enough to settle. What int8 finds is scored again by the
+//! templates' own numbers, so that memory need not hold them. Beyond [`Sizes::scanned`], int8 is linked into a
+//! [`Graph`], which misses some and takes minutes to build.
 //!
 //! The index only follows the file. Before each search it takes in what became of the file since: templates with higher
 //! numbers than it has seen, and the numbers of those erased. It is all the same who did that, this process or another.
@@ -44,7 +44,7 @@ type Places = Vec<TemplateId>;
 pub(super) struct Sizes {
     /// Up to so many templates, none settles.
     pub(super) few: usize,
-    /// Up to so many numbers in all, settled rows are scanned: in about five milliseconds at the most.
+    /// Up to so many numbers in all, settled rows are scanned: in about three milliseconds at the most.
     pub(super) scanned: usize,
     /// So many later templates settle together. Searching 16,384 exactly takes about a millisecond.
     pub(super) batch: usize,
@@ -58,8 +58,8 @@ impl Default for Sizes {
 
 /// Candidates per hit asked for, of which the templates' own numbers choose: of a scan, and of a graph, which is less
 /// sure.
-const SCANNED_CANDIDATES: usize = 2;
-const LINKED_CANDIDATES: usize = 4;
+const SCANNED_CANDIDATES: f64 = 1.5;
+const LINKED_CANDIDATES: f64 = 4.0;
 /// At least so many candidates.
 const LEAST_CANDIDATES: usize = 32;
 /// A wider beam than the default: three milliseconds of a million templates, for more of them found.
@@ -234,7 +234,7 @@ impl Index {
         let dim = self.rest.dim();
         let (settled, mut places) = match self.settled {
             Some(settled) => settled,
-            None => (Settled::Scanned(Exact::new(dim, Storage::Int8)?), Vec::new()),
+            None => (Settled::Scanned(Exact::new(dim, Storage::Int4Int8)?), Vec::new()),
         };
         let mut settled = match settled {
             Settled::Scanned(exact) if total.saturating_mul(dim) > db.sizes.scanned => {
@@ -308,7 +308,7 @@ impl Index {
                     Settled::Scanned(_) => SCANNED_CANDIDATES,
                     Settled::Linked(_) => LINKED_CANDIDATES,
                 };
-                let candidates = k.saturating_mul(per_hit).max(LEAST_CANDIDATES);
+                let candidates = ((k as f64 * per_hit) as usize).max(LEAST_CANDIDATES);
                 Some((settled.index().nearest(probes, candidates)?, places))
             }
             None => None,

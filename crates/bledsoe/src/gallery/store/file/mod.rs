@@ -41,7 +41,7 @@ use self::{
     schema::Refusal,
     seal::{Place, SALT, Seal},
 };
-use super::{Hit, Model, NewTemplate, Person, PersonId, Role, Size, Store, StoredTemplate, TemplateId};
+use super::{Hit, Model, NewTemplate, Person, PersonId, Role, Size, Store, StoredTemplate, TemplateId, TemplateVector};
 use crate::{Error, Result, search};
 
 /// People and templates in one file, or in memory.
@@ -565,6 +565,17 @@ impl Store for FileStore {
 
     fn templates(&self, id: PersonId) -> Result<Vec<StoredTemplate>> {
         self.db.templates_of(id)
+    }
+
+    fn vectors(&self, ids: &[PersonId]) -> Result<Vec<Vec<TemplateVector>>> {
+        let sql = "SELECT id, person, role, vector FROM template WHERE person = ?1 ORDER BY id";
+        let of = |id| {
+            self.db.all(sql, [id], |row| {
+                let (_, _, role, vector) = self.db.vector(row)?;
+                Ok((role, vector))
+            })
+        };
+        self.db.read(|| ids.iter().map(of).collect())
     }
 
     fn first_vectors(&self, ids: &[PersonId]) -> Result<Vec<Option<Vec<f32>>>> {

@@ -3,11 +3,11 @@
 mod connection;
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use postgres::{Row, types::Type};
 
-use super::{Hit, Model, NewTemplate, Person, PersonId, Role, Size, Store, StoredTemplate, TemplateId};
+use super::{Hit, Model, NewTemplate, Person, PersonId, Role, Size, Store, StoredTemplate, TemplateId, TemplateVector};
 use crate::{
     Error, Result, hash,
     search::{self, GRAPH_PAYS},
@@ -165,20 +165,27 @@ impl PostgresStore {
         Ok(Person { id, name: read(row, 1)?, labels, templates: usize::try_from(templates).unwrap_or(0) })
     }
 
-    fn template_of(&self, row: &Row) -> Result<StoredTemplate> {
-        let (id, role, origin): (TemplateId, &str, &str) = (read(row, 0)?, read(row, 2)?, read(row, 4)?);
+    /// `id, person, role, embedding` of a row.
+    fn vector_of(&self, row: &Row) -> Result<(TemplateId, PersonId, Role, Vec<f32>)> {
+        let (id, role): (TemplateId, &str) = (read(row, 0)?, read(row, 2)?);
         let role = match role {
             "enrolled" => Role::Enrolled,
             "rejected" => Role::Rejected,
             other => return Err(self.damaged(&format!("template {id} is {other:?}"))),
         };
-        let origin =
-            serde_json::from_str(origin).map_err(|e| self.damaged(&format!("the origin of template {id}: {e}")))?;
         let vector: Vec<f32> = read(row, 3)?;
         if vector.len() != self.model.dim {
             return Err(self.damaged(&format!("template {id} has a vector of {} numbers", vector.len())));
         }
-        Ok(StoredTemplate { id, person: read(row, 1)?, template: NewTemplate { role, vector, origin } })
+        Ok((id, read(row, 1)?, role, vector))
+    }
+
+    /// `id, person, role, embedding, origin` of a row.
+    fn template_of(&self, row: &Row) -> Result<StoredTemplate> {
+        let (id, person, role, vector) = self.vector_of(row)?;
+        let origin = serde_json::from_str(read(row, 4)?)
+            .map_err(|e| self.damaged(&format!("the origin of template {id}: {e}")))?;
+        Ok(StoredTemplate { id, person, template: NewTemplate { role, vector, origin } })
     }
 
     fn damaged(&self, what: &str) -> Error {
@@ -364,6 +371,16 @@ impl Store for PostgresStore {
         let sql =
             "SELECT id, person, role, embedding::real[], origin::text FROM template WHERE person = $1 ORDER BY id";
         self.connection.rows(sql, &[(&id, Type::INT8)])?.iter().map(|row| self.template_of(row)).collect()
+    }
+
+    fn vectors(&self, ids: &[PersonId]) -> Result<Vec<Vec<TemplateVector>>> {
+        let sql = "SELECT id, person, role, embedding::real[] FROM template WHERE person = ANY ($1) ORDER BY id";
+        let mut of: HashMap<PersonId, Vec<TemplateVector>> = HashMap::new();
+        for row in self.connection.rows(sql, &[(&ids, Type::INT8_ARRAY)])? {
+            let (_, person, role, vector) = self.vector_of(&row)?;
+            of.entry(person).or_default().push((role, vector));
+        }
+        Ok(ids.iter().map(|id| of.get(id).cloned().unwrap_or_default()).collect())
     }
 
     fn visit(&self, each: &mut dyn FnMut(StoredTemplate) -> Result<()>) -> Result<()> {
