@@ -84,6 +84,8 @@
 
 mod components;
 pub mod error;
+mod fingerprint;
+mod folds;
 pub mod geometry;
 pub mod hash;
 pub mod package;

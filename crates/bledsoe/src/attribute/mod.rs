@@ -33,7 +33,6 @@ mod cholesky;
 mod examples;
 mod file;
 mod fitting;
-mod folds;
 mod head;
 mod range;
 mod regression;

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Examples, Figures, Head, Kernel, Output, Ranges, Settings, Truth,
     fitting::{Prepared, fit},
-    folds::folds,
 };
 use crate::{
     Error, Result,
@@ -15,6 +14,7 @@ use crate::{
         Bootstrap,
         attributes::{Guess, classes, numbers},
     },
+    folds::folds,
 };
 
 /// More photos are not trained on: whole people are left out at random.

@@ -175,8 +175,9 @@ fn pairs(exams: &[Exam], others: &[Exam], thresholds: &Thresholds) -> Vec<Pair> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::{Fingerprint, PictureHash, fingerprint::tests::picture, tests::exam};
+    use crate::doctor::{Fingerprint, PictureHash, tests::exam};
     use crate::{
+        fingerprint::tests::picture,
         geometry::Point,
         landmark::{Landmarks, Scheme},
         model::Registry,

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::fingerprint::{Fingerprint, PictureHash};
 use crate::{
     Error, Result,
     align::{Template, warp},
@@ -14,6 +13,7 @@ use crate::{
         Embedder,
         table::{FaceRow, Origin},
     },
+    fingerprint::{Fingerprint, PictureHash},
     geometry::Rect,
     landmark::Landmarks,
     model::Registry,

@@ -34,7 +34,6 @@
 mod duplicates;
 mod exam;
 mod faces;
-mod fingerprint;
 mod labels;
 pub mod moves;
 mod quality;
@@ -44,10 +43,10 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::fingerprint::{Fingerprint, PictureHash};
 pub use exam::{Exam, Known, Subject, examine};
-pub use fingerprint::{Fingerprint, PictureHash};
 
-use crate::{Error, Result};
+use crate::{Error, Result, embed::copies_from};
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -191,10 +190,9 @@ impl Thresholds {
         }
         Ok(Self {
             similarity,
-            // Copies of a photo are far more alike than two photos of a person: four fifths of the way to equal.
-            same_face: similarity + 0.8 * (1.0 - similarity),
+            same_face: copies_from(similarity),
             same_picture: 0.9,
-            same_hash: 0.08,
+            same_hash: PictureHash::SAME,
             other_face: 0.6,
             sharpness: 0.0065,
             roll: 35.0,

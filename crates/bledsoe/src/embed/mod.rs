@@ -1,17 +1,20 @@
 //! Embedding: a face chip becomes a unit vector in which distance is similarity.
 //!
 //! An [`Embedder`] takes, for each face, one chip per template that it names, and gives one [`Embedding`]. There are
-//! [`NetworkEmbedder`] (one network) and [`Fusion`] (several embedders, joined). [`table`] keeps embeddings on disk.
+//! [`NetworkEmbedder`] (one network) and [`Fusion`] (several embedders, joined); [`Members`] are taken out of a fusion's
+//! embeddings again. [`table`] keeps embeddings on disk.
 
 mod dot;
 mod embedding;
 mod fusion;
+mod members;
 mod network;
 pub mod table;
 
 pub use dot::dot;
-pub use embedding::Embedding;
+pub use embedding::{Embedding, copies_from};
 pub use fusion::Fusion;
+pub use members::{Cut, Members};
 pub use network::NetworkEmbedder;
 
 use crate::{

@@ -19,7 +19,7 @@ pub use coupling::couple;
 pub use pairs::{PairDecisions, Pairs};
 pub use platt::Sigmoid;
 pub use rest::Rest;
-pub use smo::{Problem, Solution};
+pub use smo::{MatrixProblem, Problem, Solution};
 
 /// Most people for whom the linear machine compares pairs: 256 are 32,640 pairs, 67 MB at 512 numbers each.
 pub const MAX_PAIRED: usize = 256;

@@ -4,7 +4,11 @@
 //! R.-E. Fan, P.-H. Chen, C.-J. Lin, "Working set selection using second order information for training support vector
 //! machines", JMLR 6 (2005). Only the rows of K that are asked for are computed: well-separated people need few.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::Deref,
+    rc::Rc,
+};
 
 use super::Kernel;
 use crate::embed::dot;
@@ -52,32 +56,65 @@ impl<'a> Problem<'a> {
     pub fn solve(&self) -> Solution {
         let positives = self.positive.len() / self.dim;
         let n = positives + self.negative.len() / self.dim;
-        let y: Vec<f64> = (0..n).map(|i| if i < positives { 1.0 } else { -1.0 }).collect();
-        let mut rows = Rows::new(self, n);
-        let mut alpha = vec![0.0f64; n];
-        let mut gradient = vec![-1.0f64; n];
-        // Far beyond what well-posed data take; stops data that do not converge, as LIBSVM does.
-        let most = 10_000_000.max(100 * n);
-        for _ in 0..most {
-            let Some((i, up)) = first(&y, &alpha, &gradient, self.c) else { break };
-            let near = rows.get(i);
-            let Some(j) = second(i, up, &near, &rows.diagonal, &y, &alpha, &gradient, self.c, self.tolerance) else {
-                break;
-            };
-            let curvature = (rows.diagonal[i] + rows.diagonal[j] - 2.0 * f64::from(near[j])).max(TAU);
-            let room_i = if y[i] > 0.0 { self.c - alpha[i] } else { alpha[i] };
-            let room_j = if y[j] > 0.0 { alpha[j] } else { self.c - alpha[j] };
-            let step = ((up + y[j] * gradient[j]) / curvature).min(room_i).min(room_j);
-            alpha[i] = snap(alpha[i] + y[i] * step, self.c);
-            alpha[j] = snap(alpha[j] - y[j] * step, self.c);
-            let far = rows.get(j);
-            for ((g, y), (a, b)) in gradient.iter_mut().zip(&y).zip(near.iter().zip(far.iter())) {
-                *g += y * step * f64::from(a - b);
-            }
-        }
-        let offset = offset(&y, &alpha, &gradient, self.c);
-        Solution { coefficients: alpha.iter().zip(&y).map(|(a, y)| a * y).collect(), offset }
+        solve(&mut Rows::new(self, n), positives, self.c, self.tolerance)
     }
+}
+
+/// The same problem with its kernel matrix at hand, for those who solve it several times.
+pub struct MatrixProblem<'a> {
+    /// The kernel of all pairs of samples, row after row; those of the positive class come first.
+    pub kernel: &'a [f32],
+    /// Samples with label +1.
+    pub positives: usize,
+    /// Samples of both classes.
+    pub samples: usize,
+    /// Upper bound of a coefficient.
+    pub c: f64,
+    /// The optimality conditions may be missed by this much.
+    pub tolerance: f64,
+}
+
+impl MatrixProblem<'_> {
+    /// Solves the problem.
+    pub fn solve(&self) -> Solution {
+        solve(&mut Matrix::new(self.kernel, self.samples), self.positives, self.c, self.tolerance)
+    }
+}
+
+/// Where the solver has the kernel from.
+trait KernelRows {
+    type Row: Deref<Target = [f32]>;
+    /// The kernel of each sample with itself.
+    fn diagonal(&self) -> &[f64];
+    /// The kernel of sample `i` with all.
+    fn get(&mut self, i: usize) -> Self::Row;
+}
+
+fn solve<R: KernelRows>(rows: &mut R, positives: usize, c: f64, tolerance: f64) -> Solution {
+    let n = rows.diagonal().len();
+    let y: Vec<f64> = (0..n).map(|i| if i < positives { 1.0 } else { -1.0 }).collect();
+    let mut alpha = vec![0.0f64; n];
+    let mut gradient = vec![-1.0f64; n];
+    // Far beyond what well-posed data take; stops data that do not converge, as LIBSVM does.
+    let most = 10_000_000.max(100 * n);
+    for _ in 0..most {
+        let Some((i, up)) = first(&y, &alpha, &gradient, c) else { break };
+        let near = rows.get(i);
+        let diagonal = rows.diagonal();
+        let Some(j) = second(i, up, &near, diagonal, &y, &alpha, &gradient, c, tolerance) else { break };
+        let curvature = (diagonal[i] + diagonal[j] - 2.0 * f64::from(near[j])).max(TAU);
+        let room_i = if y[i] > 0.0 { c - alpha[i] } else { alpha[i] };
+        let room_j = if y[j] > 0.0 { alpha[j] } else { c - alpha[j] };
+        let step = ((up + y[j] * gradient[j]) / curvature).min(room_i).min(room_j);
+        alpha[i] = snap(alpha[i] + y[i] * step, c);
+        alpha[j] = snap(alpha[j] - y[j] * step, c);
+        let far = rows.get(j);
+        for ((g, y), (a, b)) in gradient.iter_mut().zip(&y).zip(near.iter().zip(far.iter())) {
+            *g += y * step * f64::from(a - b);
+        }
+    }
+    let offset = offset(&y, &alpha, &gradient, c);
+    Solution { coefficients: alpha.iter().zip(&y).map(|(a, y)| a * y).collect(), offset }
 }
 
 /// A coefficient within rounding of its bound is on it.
@@ -168,7 +205,7 @@ struct Rows<'p, 'a> {
     n: usize,
     squares: Vec<f32>,
     diagonal: Vec<f64>,
-    known: HashMap<usize, std::rc::Rc<[f32]>>,
+    known: HashMap<usize, Rc<[f32]>>,
     order: VecDeque<usize>,
     capacity: usize,
 }
@@ -183,13 +220,21 @@ impl<'p, 'a> Rows<'p, 'a> {
         let capacity = (CACHE / n.max(1)).max(2);
         Self { problem, n, squares, diagonal, known: HashMap::new(), order: VecDeque::new(), capacity }
     }
+}
 
-    fn get(&mut self, i: usize) -> std::rc::Rc<[f32]> {
+impl KernelRows for Rows<'_, '_> {
+    type Row = Rc<[f32]>;
+
+    fn diagonal(&self) -> &[f64] {
+        &self.diagonal
+    }
+
+    fn get(&mut self, i: usize) -> Rc<[f32]> {
         if let Some(row) = self.known.get(&i) {
-            return std::rc::Rc::clone(row);
+            return Rc::clone(row);
         }
         let x = self.problem.row(i);
-        let row: std::rc::Rc<[f32]> = (0..self.n)
+        let row: Rc<[f32]> = (0..self.n)
             .map(|t| self.problem.kernel.of(dot(x, self.problem.row(t)), self.squares[i], self.squares[t]))
             .collect();
         if self.order.len() >= self.capacity
@@ -198,8 +243,34 @@ impl<'p, 'a> Rows<'p, 'a> {
             self.known.remove(&oldest);
         }
         self.order.push_back(i);
-        self.known.insert(i, std::rc::Rc::clone(&row));
+        self.known.insert(i, Rc::clone(&row));
         row
+    }
+}
+
+/// A whole kernel matrix.
+struct Matrix<'a> {
+    kernel: &'a [f32],
+    diagonal: Vec<f64>,
+}
+
+impl<'a> Matrix<'a> {
+    fn new(kernel: &'a [f32], samples: usize) -> Self {
+        let diagonal = kernel.iter().step_by(samples + 1).map(|&k| f64::from(k)).collect();
+        Self { kernel, diagonal }
+    }
+}
+
+impl<'a> KernelRows for Matrix<'a> {
+    type Row = &'a [f32];
+
+    fn diagonal(&self) -> &[f64] {
+        &self.diagonal
+    }
+
+    fn get(&mut self, i: usize) -> &'a [f32] {
+        let n = self.diagonal.len();
+        &self.kernel[i * n..(i + 1) * n]
     }
 }
 
@@ -224,6 +295,17 @@ mod tests {
         let s = solve(&[1.0, 3.2], &[3.0, 0.5], 0.25);
         assert!(s.coefficients.iter().all(|c| c.abs() <= 0.25));
         assert!(s.coefficients.iter().sum::<f64>().abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_matrix_at_hand_gives_the_same() {
+        let (positive, negative) = ([1.0, 3.2, 2.0], [3.0, 0.5]);
+        let all = [positive.as_slice(), &negative].concat();
+        let kernel: Vec<f32> = all.iter().flat_map(|a| all.iter().map(move |b| a * b)).collect();
+        for c in [0.25, 10.0] {
+            let problem = MatrixProblem { kernel: &kernel, positives: 3, samples: 5, c, tolerance: 1e-9 };
+            assert_eq!(problem.solve(), solve(&positive, &negative, c));
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Parts of the training photos, each held out in turn; a person is in one part only.
+//! Parts of a list, each held out in turn; what belongs together is in one part only.
 
 /// For each row its part, below `parts`. Rows of one group share theirs. Groups are dealt in the order of `key`, equals
 /// at random, so that each part has its share of every class or size.
-pub(super) fn folds(groups: &[usize], key: impl Fn(usize) -> f64, parts: usize, seed: u64) -> Vec<usize> {
+pub(crate) fn folds(groups: &[usize], key: impl Fn(usize) -> f64, parts: usize, seed: u64) -> Vec<usize> {
     // The first row stands for its group.
     let mut first: Vec<Option<usize>> = vec![None; groups.iter().max().map_or(0, |most| most + 1)];
     for (row, &group) in groups.iter().enumerate() {

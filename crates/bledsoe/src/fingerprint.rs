@@ -19,6 +19,9 @@ const LEAST_CONTRAST: f32 = 1.0;
 pub struct PictureHash([u64; 4]);
 
 impl PictureHash {
+    /// Hashes of one picture are at most this far apart.
+    pub const SAME: f32 = 0.08;
+
     /// The hash, or `None` for a picture without contrast.
     pub fn of(photo: &Photo) -> Option<Self> {
         let (columns, rows) = (HASH_SIDE + 1, HASH_SIDE);
@@ -113,12 +116,12 @@ impl Fingerprint {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{landmark::Scheme, model::Registry};
 
     /// A picture of waves, other ones for each seed, seen through a window: `scale` pixels a unit, from `left`, `top`.
-    pub(in crate::doctor) fn picture(seed: u64, scale: f32, left: f32, top: f32, width: u32, height: u32) -> Photo {
+    pub(crate) fn picture(seed: u64, scale: f32, left: f32, top: f32, width: u32, height: u32) -> Photo {
         let mut random = fastrand::Rng::with_seed(seed);
         let waves: Vec<[f32; 4]> = (0..12)
             .map(|_| [random.f32() * 0.12, random.f32() * 0.12 - 0.06, random.f32() * 6.3, random.f32()])
