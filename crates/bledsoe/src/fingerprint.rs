@@ -1,5 +1,7 @@
 //! Fingerprints of pictures: near alike for the same picture re-encoded, resized or cropped a little.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     align::{Affine, Template, warp},
     geometry::Point,
@@ -15,7 +17,7 @@ const LEAST_CONTRAST: f32 = 1.0;
 
 /// The difference hash of a whole picture: 256 bits, one for each pair of neighbours in a row of 17 x 16 cells: is the
 /// left one darker? (N. Krawetz, "Kind of like that", 2013.)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PictureHash([u64; 4]);
 
 impl PictureHash {

@@ -1,7 +1,8 @@
 //! The classifier file: everything that identification needs, in one file that is safe to load.
 //!
 //! `bledsoe\n`, the format's version (u32), the header's length (u64), the header (JSON), the arrays that it lists (f32
-//! or u32), and the SHA-256 of all before. Numbers are little-endian.
+//! or u32), and the SHA-256 of all before. Numbers are little-endian. Version 2 has a search in its header; a classifier
+//! without one is written as version 1, which earlier programs read.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -11,11 +12,13 @@ use sha2::{Digest, Sha256};
 use super::{
     Calibration, Centroids, ClassifierKind, Guard, Model, Neighbours, Softmax,
     svm::{PairDecisions, Pairs, Rest, Sigmoid},
+    tuning::Searched,
 };
 use crate::{Error, Result, model::Registry};
 
 const MAGIC: &[u8; 8] = b"bledsoe\n";
-const VERSION: u32 = 1;
+/// Without and with a search.
+const VERSIONS: [u32; 2] = [1, 2];
 
 /// A photo that a classifier was trained on, or that was held back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +57,8 @@ pub struct ClassifierFile {
     pub model: Model,
     /// The guard against strangers.
     pub guard: Guard,
+    /// What was tried, where the settings were searched for.
+    pub search: Option<Searched>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -71,6 +76,8 @@ struct Header {
     dim: usize,
     model: ModelHeader,
     arrays: Vec<ArrayHeader>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    search: Option<Searched>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -195,10 +202,11 @@ impl ClassifierFile {
                     ArrayHeader { name: (*name).to_owned(), r#type, length }
                 })
                 .collect(),
+            search: self.search.clone(),
         };
         let json = serde_json::to_vec(&header).map_err(|e| Error::Invalid(e.to_string()))?;
         let mut bytes = MAGIC.to_vec();
-        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(VERSIONS[usize::from(self.search.is_some())].to_le_bytes());
         bytes.extend((json.len() as u64).to_le_bytes());
         bytes.extend(json);
         for (_, array) in arrays {
@@ -264,8 +272,8 @@ fn parse(bytes: &[u8]) -> Result<ClassifierFile, String> {
     let rest = bytes.strip_prefix(MAGIC).ok_or("not a classifier that `bledsoe train` wrote")?;
     let (version, rest) = rest.split_first_chunk::<4>().ok_or("cut off")?;
     let version = u32::from_le_bytes(*version);
-    if version != VERSION {
-        return Err(format!("version {version} of the format; this bledsoe reads {VERSION}: train again or update"));
+    if !VERSIONS.contains(&version) {
+        return Err(format!("version {version} of the format; this bledsoe reads 1 and 2: train again or update"));
     }
     let (content, hash) = rest.split_last_chunk::<32>().ok_or("cut off")?;
     if Sha256::digest(&bytes[..bytes.len() - 32]).as_slice() != hash {
@@ -326,6 +334,7 @@ fn parse(bytes: &[u8]) -> Result<ClassifierFile, String> {
         held_back: header.held_back,
         model,
         guard,
+        search: header.search,
     })
 }
 
@@ -335,6 +344,7 @@ fn check(header: &Header) -> Result<(), String> {
         return Err("classes, dim: expected two classes and one number at least".into());
     }
     header.kind.check().map_err(|e| format!("kind: {e}"))?;
+    header.search.as_ref().map_or(Ok(()), Searched::check)?;
     if !(0.0..=1.0).contains(&header.calibration.min_probability) {
         return Err("calibration.min_probability: expected 0 to 1".into());
     }
@@ -441,6 +451,7 @@ mod tests {
             held_back: vec![image(1)],
             model: fitted.model,
             guard,
+            search: None,
         }
     }
 
@@ -502,7 +513,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             prop_assert!(ClassifierFile::parse(&bytes, Path::new("x")).is_err());
-            let begun = [MAGIC.as_slice(), &VERSION.to_le_bytes(), &bytes].concat();
+            let begun = [MAGIC.as_slice(), &VERSIONS[0].to_le_bytes(), &bytes].concat();
             prop_assert!(ClassifierFile::parse(&rehashed(begun), Path::new("x")).is_err());
         }
 

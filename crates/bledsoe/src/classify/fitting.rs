@@ -12,11 +12,11 @@ use crate::{Error, Result};
 /// Folds of the cross-validation.
 const FOLDS: usize = 5;
 /// Stopping tolerance of the one-against-the-rest machine; LIBLINEAR's is 0.1.
-const REST_TOLERANCE: f64 = 0.01;
+pub(super) const REST_TOLERANCE: f64 = 0.01;
 /// Where nothing could be held out: the margin's edge counts as 95 %.
 const SIGMOID: Sigmoid = Sigmoid { slope: -3.0, shift: 0.0 };
 /// Where nothing could be held out: a lead of 0.1 in cosine similarity counts as e to 1.
-const SOFTMAX: Softmax = Softmax { scale: 10.0 };
+pub(super) const SOFTMAX: Softmax = Softmax { scale: 10.0 };
 
 /// A trained classifier.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,8 @@
 //!
 //! [`train_photos`] and [`train_table`] make a [`ClassifierFile`]; it holds one of four classifiers, all behind the
 //! trait [`Classifier`]: support vector machines ([`svm`]), the nearest centroid, the nearest neighbours. Probabilities
-//! are fitted to held-out data. [`ClassifierFile::identify`] adds the [`Guard`] against strangers.
+//! are fitted to held-out data. [`tuning`] finds out which classifier suits some photos best.
+//! [`ClassifierFile::identify`] adds the [`Guard`] against strangers.
 //!
 //! ```
 //! use bledsoe::classify::{ClassifierKind, Samples, fit};
@@ -22,6 +23,7 @@ mod calibration;
 mod centroid;
 mod file;
 mod fitting;
+mod gathering;
 mod guard;
 mod identify;
 mod neighbours;
@@ -30,6 +32,7 @@ mod softmax;
 pub mod svm;
 mod testing;
 mod training;
+pub mod tuning;
 
 use std::str::FromStr;
 
@@ -40,6 +43,7 @@ pub use calibration::Calibration;
 pub use centroid::Centroids;
 pub use file::{ClassifierFile, Image};
 pub use fitting::{Fitted, HeldOut, Model, fit};
+pub use gathering::Gathered;
 pub use guard::{Guard, GuardRates};
 pub use identify::{Answer, Candidate, Doubt};
 pub use neighbours::Neighbours;

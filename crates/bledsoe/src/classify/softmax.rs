@@ -30,6 +30,14 @@ impl HeldOutScores {
         others.truncate(RIVALS);
         Self { own: f64::from(scores[class]), others }
     }
+
+    /// The negative logarithm of the own class's probability.
+    pub fn log_loss(&self, softmax: Softmax) -> f64 {
+        let highest = self.others.iter().copied().fold(self.own, f64::max);
+        let power = |score: f64| (softmax.scale * (score - highest)).exp();
+        let sum: f64 = std::iter::once(self.own).chain(self.others.iter().copied()).map(power).sum();
+        sum.ln() - softmax.scale * (self.own - highest)
+    }
 }
 
 impl Softmax {

@@ -7,7 +7,7 @@ use crate::{
     Error, Result,
     dataset::{Scan, Skipped},
     embed::{
-        Embedder, Embedding,
+        Cut, Embedder, Embedding, Members,
         table::{FaceRow, Origin},
     },
     pipeline::{self, Counts, Encoded, Monitor, Source, chunks},
@@ -136,7 +136,7 @@ pub fn test_photos(
         tested.without_face.extend(skipped.iter().filter_map(|s| classes.get(&s.path)));
         tested.skipped.extend(skipped);
         let of_row = |row: &FaceRow| classes.get(&row.path).copied();
-        answer(file, &mut tested, rows.iter().filter_map(|row| Some((row, of_row(row)?))), min_probability)?;
+        answer(file, &mut tested, rows.iter().filter_map(|row| Some((row, of_row(row)?))), None, min_probability)?;
         counts.faces = tested.faces.len();
         counts.skipped = tested.skipped.len();
         (monitor.progress)(counts);
@@ -144,7 +144,7 @@ pub fn test_photos(
     tested.checked()
 }
 
-/// Tests on the embeddings of a table. A photo that the table lists as skipped counts as without face where its folder
+/// Tests on the embeddings of a table: of the classifier's embedder, or of a fusion that it is a member of. A photo that the table lists as skipped counts as without face where its folder
 /// names a known person; whether it was held back is not known.
 ///
 /// # Errors
@@ -155,7 +155,9 @@ pub fn test_table(
     rows: &[FaceRow],
     min_probability: Option<f32>,
 ) -> Result<Tested> {
-    file.check_embedder(&origin.model)?;
+    let inside = if origin.model == file.embedder { None } else { Members::of(&origin.model, origin.dim)? };
+    let cut = inside.map(|members| members.cut(&file.embedder)).transpose()?.flatten();
+    file.check_embedder(cut.as_ref().map_or(&origin.model, |cut| &cut.embedder))?;
     let memory = Memory::new(file);
     let mut tested = Tested { skipped: origin.skipped.clone(), ..Tested::default() };
     let mut chosen = Vec::new();
@@ -172,7 +174,7 @@ pub fn test_table(
             tested.without_face.push(class);
         }
     }
-    answer(file, &mut tested, chosen.into_iter(), min_probability)?;
+    answer(file, &mut tested, chosen.into_iter(), cut.as_ref(), min_probability)?;
     tested.checked()
 }
 
@@ -180,13 +182,17 @@ fn answer<'a>(
     file: &ClassifierFile,
     tested: &mut Tested,
     rows: impl Iterator<Item = (&'a FaceRow, usize)>,
+    cut: Option<&Cut>,
     min_probability: Option<f32>,
 ) -> Result<()> {
     let rows: Vec<(&FaceRow, usize)> = rows.collect();
     let model: std::sync::Arc<str> = file.embedder.as_str().into();
     let embeddings = rows
         .iter()
-        .map(|(row, _)| Embedding::new(std::sync::Arc::clone(&model), row.vector.clone()))
+        .map(|(row, _)| {
+            let vector = cut.map_or_else(|| Ok(row.vector.clone()), |cut| cut.apply(&row.vector))?;
+            Embedding::new(std::sync::Arc::clone(&model), vector)
+        })
         .collect::<Result<Vec<_>>>()?;
     for ((row, class), answer) in rows.into_iter().zip(file.identify(&embeddings, min_probability)?) {
         tested.faces.push(TestedFace { path: row.path.clone(), class, answer });
