@@ -1,6 +1,6 @@
 //! Random variation of chips, fresh in every pass over the training photos.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -68,6 +68,16 @@ impl FromStr for Augmentation {
             }
         }
         Ok(chosen)
+    }
+}
+
+impl fmt::Display for Augmentation {
+    /// As it is read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let switches =
+            [("flip", self.flip), ("brightness", self.brightness), ("contrast", self.contrast), ("crop", self.crop)];
+        let names: Vec<&str> = switches.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect();
+        f.write_str(if names.is_empty() { "none".to_owned() } else { names.join(",") }.as_str())
     }
 }
 
@@ -145,6 +155,9 @@ mod tests {
         assert!("flip".parse::<Augmentation>().unwrap().flip);
         assert!("flap".parse::<Augmentation>().unwrap_err().to_string().contains("brightness"));
         assert!("".parse::<Augmentation>().is_err());
+        for written in ["none", "flip", "flip,brightness,contrast,crop", "crop"] {
+            assert_eq!(written.parse::<Augmentation>().unwrap().to_string(), written);
+        }
     }
 
     #[test]

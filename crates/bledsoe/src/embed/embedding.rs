@@ -53,13 +53,6 @@ impl Embedding {
     }
 }
 
-/// The cosine similarity from which on two embeddings are taken for those of one picture, where `strangers` is one that
-/// two people hardly reach: copies of a photo are far more alike than two photos of a person, four fifths of the way from
-/// there to equal.
-pub fn copies_from(strangers: f32) -> f32 {
-    strangers + 0.8 * (1.0 - strangers)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ mod network;
 pub mod table;
 
 pub use dot::dot;
-pub use embedding::{Embedding, copies_from};
+pub use embedding::Embedding;
 pub use fusion::Fusion;
 pub use members::{Cut, Members};
 pub use network::NetworkEmbedder;

@@ -8,7 +8,8 @@
 //! - [`benchmark`]: the figures of a protocol, with plots and the worst errors;
 //! - [`clusters`]: who was put together, with the doubtful faces apart;
 //! - [`doctor`]: what is wrong with a folder of photos;
-//! - [`space`]: embeddings as points in two and three dimensions.
+//! - [`space`]: embeddings as points in two and three dimensions;
+//! - [`tuning`]: the settings that a search tried.
 //!
 //! ```
 //! use bledsoe::{
@@ -38,3 +39,4 @@ pub mod identification;
 mod page;
 mod plot;
 pub mod space;
+pub mod tuning;

@@ -110,6 +110,26 @@ pub(super) fn table(class: &str, head: &[&str], rows: impl IntoIterator<Item = V
     html + "</tbody>\n</table></div>\n"
 }
 
+/// A figure shown large, with what it is and what must be known of it. Each is HTML.
+pub(super) struct Tile {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    pub(super) detail: String,
+}
+
+pub(super) fn tiles(tiles: impl IntoIterator<Item = Tile>) -> String {
+    let mut html = String::from("<div class=\"tiles\">\n");
+    for Tile { name, value, detail } in tiles {
+        html += &format!("<div class=\"tile\"><h3>{name}</h3><p class=\"figure\">{value}</p><p>{detail}</p></div>\n");
+    }
+    html + "</div>\n"
+}
+
+/// A plot with its legend and one sentence of how to read it; all are HTML.
+pub(super) fn figure(plot: &str, legend: &str, caption: &str) -> String {
+    format!("<figure class=\"chart\">\n{plot}{legend}<figcaption>{caption}</figcaption></figure>\n")
+}
+
 /// A share with its interval below it, as a table's cell; a dash for what is missing.
 pub(super) fn estimate(share: Option<f64>, interval: Option<[f64; 2]>) -> String {
     let Some(share) = share.filter(|share| share.is_finite()) else { return "–".into() };

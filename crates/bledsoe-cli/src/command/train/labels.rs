@@ -29,7 +29,7 @@ const RESERVED: [&str; 3] = ["path", "face", "box"];
 #[derive(clap::Args)]
 pub struct LabelArgs {
     /// Train a label of the photos instead: a CSV with photos or people in its first column, labels in the others
-    #[arg(long, value_name = "FILE", requires = "target", conflicts_with_all = ["min_images", "split", "epochs", "classifier", "c", "gamma", "k", "augment"])]
+    #[arg(long, value_name = "FILE", requires = "target", conflicts_with_all = ["min_images", "split", "epochs", "classifier", "c", "gamma", "k", "augment", "search"])]
     pub labels: Option<PathBuf>,
     /// Which column of the labels
     #[arg(long, value_name = "COLUMN", requires = "labels")]

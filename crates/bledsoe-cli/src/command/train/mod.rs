@@ -1,13 +1,14 @@
 //! `bledsoe train`
 
 mod labels;
+mod search;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::{Result, bail};
 use bledsoe::{
     classify::{self, Augmentation, ClassifierKind, Trained, Training},
-    embed::table,
+    embed::table::{self, Origin},
 };
 use serde_json::json;
 
@@ -16,17 +17,24 @@ use crate::{
     console,
 };
 
+/// Passes of an augmentation where the user names none.
+const EPOCHS: u32 = 25;
+
 /// Train a classifier on the people of a folder.
 ///
 /// IN is a folder of photos with one folder a person, a folder of chips that `align` made, or a Parquet table that
 /// `embed` wrote. People with too few photos are left out and named. Part of each person's photos is held back for
 /// `evaluate`. A run that was stopped goes on where it was.
 ///
+/// With --search, the settings are chosen by cross-validation on the training photos; near-duplicates of a person are held
+/// out together. What was tried is printed and kept in the classifier's file.
+///
 /// With --labels, what is trained is not who it is but a label of the photos: gender, age, glasses, whatever column the
 /// file has. `attributes` answers with it.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  bledsoe train lfw --out lfw.bledsoe --min-images 10 --epochs 25\n  \
                         bledsoe evaluate lfw --model lfw.bledsoe\n  \
+                        bledsoe train lfw.parquet --search --out lfw.bledsoe --report lfw.html\n  \
                         bledsoe train staff --labels staff.csv --target glasses --out glasses.head\n  \
                         bledsoe attributes party.jpg --model glasses.head")]
 pub struct Args {
@@ -41,15 +49,16 @@ pub struct Args {
     /// Share of each person's photos to train on; the rest is held back for `evaluate`
     #[arg(long, default_value_t = 0.7, value_name = "SHARE")]
     split: f64,
-    /// Passes over the training photos, each freshly augmented (one pass for a table or without augmentation)
-    #[arg(long, default_value_t = 25, value_name = "N")]
-    epochs: u32,
+    /// Passes over the training photos, each freshly augmented (25 if absent, 5 with --search; one pass for a table or
+    /// without augmentation)
+    #[arg(long, value_name = "N")]
+    epochs: Option<u32>,
     /// Decides the split and the augmentation
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// svm-linear, svm-rbf, knn or centroid
-    #[arg(long, default_value = "svm-linear", value_name = "NAME")]
-    classifier: ClassifierKind,
+    /// svm-linear, svm-rbf, knn or centroid (svm-linear if absent)
+    #[arg(long, value_name = "NAME")]
+    classifier: Option<ClassifierKind>,
     /// SVM: penalty of a training photo on the wrong side (1 if absent)
     #[arg(long, value_name = "C")]
     c: Option<f64>,
@@ -62,6 +71,8 @@ pub struct Args {
     /// What to vary in each pass: flip, brightness, contrast, crop, joined by commas, or none (all if absent)
     #[arg(long, value_name = "LIST")]
     augment: Option<Augmentation>,
+    #[command(flatten)]
+    search: search::SearchArgs,
     #[command(flatten)]
     labels: labels::LabelArgs,
     #[command(flatten)]
@@ -79,18 +90,25 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(file) = &args.labels.labels {
         return labels::run(&args, file);
     }
+    if args.epochs == Some(0) {
+        bail!("--epochs 0: expected at least 1");
+    }
+    if args.search.search {
+        return search::run(&args);
+    }
     let start = Instant::now();
     let training = Training {
-        classifier: args.classifier.clone().with(args.c, args.gamma, args.k)?,
+        classifier: args
+            .classifier
+            .clone()
+            .unwrap_or(ClassifierKind::SvmLinear { c: 1.0 })
+            .with(args.c, args.gamma, args.k)?,
         min_images: args.min_images,
         split: args.split,
-        epochs: args.epochs,
+        epochs: args.epochs.unwrap_or(EPOCHS),
         augment: args.augment.unwrap_or_default(),
         seed: args.seed,
     };
-    if args.epochs == 0 {
-        bail!("--epochs 0: expected at least 1");
-    }
     let (trained, engine) = if is_table(&args.r#in) {
         (train_table(&args, &Training { augment: Augmentation::NONE, epochs: 1, ..training })?, None)
     } else {
@@ -101,19 +119,24 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let list = args.out.with_added_extension("skipped.csv");
     console::write_skipped(&list, &trained.skipped)?;
     console::tell_skipped(&trained.skipped, Some(&list));
-    let file = &trained.file;
+    let seconds = start.elapsed().as_secs_f64();
     if args.json {
-        console::print_json(&json!({
-            "out": args.out, "embedder": file.embedder, "engine": engine, "settings": file.settings,
-            "classifier": file.kind, "people": file.classes.len(), "train_images": file.trained.len(),
-            "held_back": file.held_back.len(), "samples": trained.samples, "calibration": file.calibration,
-            "dropped": trained.dropped, "without_faces": trained.without_faces, "skipped": trained.skipped,
-            "seconds": start.elapsed().as_secs_f64(),
-        }))?;
+        console::print_json(&as_json(&args, &trained, engine.as_deref(), seconds))?;
     } else {
-        tell(&args, &trained, start.elapsed().as_secs_f64(), engine.as_deref());
+        tell(&args, &trained, seconds, engine.as_deref());
     }
     Ok(console::exit_code(&trained.skipped))
+}
+
+fn as_json(args: &Args, trained: &Trained, engine: Option<&str>, seconds: f64) -> serde_json::Value {
+    let file = &trained.file;
+    json!({
+        "out": args.out, "embedder": file.embedder, "engine": engine, "settings": file.settings,
+        "classifier": file.kind, "people": file.classes.len(), "train_images": file.trained.len(),
+        "held_back": file.held_back.len(), "samples": trained.samples, "calibration": file.calibration,
+        "dropped": trained.dropped, "without_faces": trained.without_faces, "skipped": trained.skipped,
+        "seconds": seconds,
+    })
 }
 
 fn train_photos(args: &Args, training: &Training) -> Result<(Trained, String)> {
@@ -133,14 +156,20 @@ fn train_photos(args: &Args, training: &Training) -> Result<(Trained, String)> {
 }
 
 fn train_table(args: &Args, training: &Training) -> Result<Trained> {
+    let (origin, rows) = table::read(&args.r#in)?;
+    check_input(args, &origin)?;
+    Ok(classify::train_table(&origin, &rows, training)?)
+}
+
+/// Refuses what a table cannot give.
+fn check_input(args: &Args, origin: &Origin) -> Result<()> {
     if args.augment.is_some_and(|a| !a.is_none()) {
         bail!("embeddings cannot be augmented: give the photos instead of {}", args.r#in.display());
     }
-    let (origin, rows) = table::read(&args.r#in)?;
     if let Some(asked) = args.embedder.asked(&args.finder).filter(|&asked| asked != origin.model) {
         bail!("{} holds embeddings of {}, not of {asked}", args.r#in.display(), origin.model);
     }
-    Ok(classify::train_table(&origin, &rows, training)?)
+    Ok(())
 }
 
 fn tell(args: &Args, trained: &Trained, seconds: f64, engine: Option<&str>) {

@@ -1,13 +1,13 @@
 //! Successive halving: all settings are tried a little, the best of them more, and the best of those in full.
 //!
 //! K. Jamieson, A. Talwalkar, "Non-stochastic best arm identification and hyperparameter optimization", AISTATS 2016;
-//! one bracket of L. Li et al., "Hyperband", JMLR 18 (2018), with a quarter going on from each rung.
+//! one bracket of L. Li et al., "Hyperband", JMLR 18 (2018), with a fifth going on from each rung.
 
 use super::Score;
 use crate::Result;
 
-/// One setting of so many goes on to the next rung.
-const GOES_ON: usize = 4;
+/// One of so many settings goes on to the next rung.
+const GOES_ON: usize = 5;
 /// The last rung has at least so many, where there are.
 const FINALISTS: usize = 4;
 
@@ -72,7 +72,7 @@ mod tests {
                 Ok(Some(on.iter().map(|&setting| of(setting)).collect()))
             })
             .unwrap();
-            assert_eq!(finished.iter().map(Vec::len).collect::<Vec<_>>(), [123, 31, 8]);
+            assert_eq!(finished.iter().map(Vec::len).collect::<Vec<_>>(), [123, 25, 5]);
             assert_eq!(best(&finished[2], 1), [71]);
             assert!(tried * 4 < 123 * 10, "{tried} of {}", 123 * 10);
         }
@@ -89,9 +89,9 @@ mod tests {
     fn few_settings_all_go_on_and_a_stopped_race_keeps_what_it_had() {
         assert_eq!(sizes(3, 3), [3, 3, 3]);
         assert_eq!(sizes(1, 3), [1, 1, 1]);
-        assert_eq!(sizes(20, 3), [20, 5, 4]);
-        let stopped = race(&sizes(20, 3), |rung, on| Ok((rung < 2).then(|| vec![score(0.5, 1.0); on.len()]))).unwrap();
+        assert_eq!(sizes(30, 3), [30, 6, 4]);
+        let stopped = race(&sizes(30, 3), |rung, on| Ok((rung < 2).then(|| vec![score(0.5, 1.0); on.len()]))).unwrap();
         assert_eq!(stopped.len(), 2);
-        assert_eq!(stopped[1].iter().map(|(setting, _)| *setting).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        assert_eq!(stopped[1].iter().map(|(setting, _)| *setting).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
     }
 }

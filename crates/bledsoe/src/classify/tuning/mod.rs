@@ -7,9 +7,9 @@
 //! - **Photos held out.** Each person's photos are dealt into five folds, near-duplicates into one; each fold in turn is
 //!   named by classifiers trained on the others, always without augmentation of what is named. The photos that `split`
 //!   holds back for the evaluation take no part.
-//! - **Successive halving.** Three rungs: all settings on half of the people and one fold; the best quarter on all people
-//!   and one fold; the best sixteenth on all people and all folds. Where that is too little to tell settings apart a rung
-//!   has more folds. Ranked by accuracy, among equals by log loss.
+//! - **Successive halving.** Three rungs: all settings on half of the people and one fold; the best fifth on half of the
+//!   people and three folds; the best twenty-fifth on all people and all folds. Where that is too little to tell settings
+//!   apart, there are more people, folds or finalists. Ranked by accuracy, among equals by log loss.
 //! - **Ties** go to the simpler: see [`Searched::chosen`].
 //!
 //! The result is the same for a seed, on any number of cores; only the times differ.
@@ -46,6 +46,7 @@ use trial::{Answers, Fold};
 use super::{
     Augmentation, ClassifierKind, Gathered, Samples, Trained, Training,
     gathering::{Embedding, Pass, gather_photos, gather_table, passes},
+    svm::MAX_PAIRED,
 };
 use crate::{
     Error, Result,
@@ -61,8 +62,8 @@ use crate::{
 const FOLDS: usize = 5;
 /// The first rung has half of the people, but no fewer than these where there are so many.
 const FIRST_PEOPLE: usize = 50;
-/// Photos held out on the first and second rung, at least; then the next fold is added.
-const FIRST_PHOTOS: [usize; 2] = [200, 400];
+/// Folds and photos held out on the first and second rung, at least; more folds are added until there are so many photos.
+const FIRST_FOLDS: [(usize, usize); 2] = [(1, 200), (3, 400)];
 
 /// How to search.
 #[derive(Debug, Clone, PartialEq)]
@@ -400,7 +401,8 @@ impl Tuning {
         let asked = held.iter().flat_map(|&face| self.row(view, face, 0)).copied().collect();
         // Everybody of `people` is trained on: a fold never holds all groups of a person.
         let truth = held.iter().filter_map(|&face| people.binary_search(&self.class(face)).ok()).collect();
-        Ok(Fold { train, asked, truth })
+        let paired = self.gathered.samples.classes() <= MAX_PAIRED;
+        Ok(Fold { train, asked, truth, paired })
     }
 }
 
@@ -434,19 +436,19 @@ fn budgets(faces: &[folds::Face<'_>], folds: &[Option<usize>], classes: usize, s
     fastrand::Rng::with_seed(search.seed).shuffle(&mut drawn);
     drawn.truncate((classes / 2).max(FIRST_PEOPLE.min(classes)));
     drawn.sort_unstable();
-    let enough = |people: Vec<usize>, photos: usize| {
+    let enough = |people: Vec<usize>, (least, photos): (usize, usize)| {
         let held = |folds_: usize| {
             let own = |(face, fold): (&folds::Face<'_>, &Option<usize>)| {
                 fold.is_some_and(|fold| fold < folds_) && people.binary_search(&face.class).is_ok()
             };
             faces.iter().zip(folds).filter(|pair| own(*pair)).count()
         };
-        let folds = (1..FOLDS).find(|&folds| held(folds) >= photos).unwrap_or(FOLDS);
+        let folds = (least..FOLDS).find(|&folds| held(folds) >= photos).unwrap_or(FOLDS);
         Budget { people, folds }
     };
     let mut budgets = vec![
-        enough(drawn, FIRST_PHOTOS[0]),
-        enough(everybody.clone(), FIRST_PHOTOS[1]),
+        enough(drawn.clone(), FIRST_FOLDS[0]),
+        enough(drawn, FIRST_FOLDS[1]),
         Budget { people: everybody, folds: FOLDS },
     ];
     budgets.dedup();

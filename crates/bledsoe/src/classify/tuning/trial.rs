@@ -11,7 +11,7 @@ use crate::{
         Centroids, ClassifierKind, Neighbours, Samples, Softmax,
         fitting::{REST_TOLERANCE, SOFTMAX},
         softmax::{HeldOutScores, least},
-        svm::{Kernel, MAX_PAIRED, Rest},
+        svm::{Kernel, Rest},
     },
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Fold {
     pub train: Samples,
     pub asked: Vec<f32>,
     pub truth: Vec<usize>,
+    /// Whether linear machines compare pairs; decided by all people, of whom a fold may have fewer.
+    pub paired: bool,
 }
 
 impl Fold {
@@ -102,7 +104,7 @@ impl Fold {
         let mut kernels: Vec<(Kernel, Vec<(f64, usize)>)> = Vec::new();
         for (number, kind) in kinds.iter().enumerate() {
             let (kernel, c) = match kind {
-                ClassifierKind::SvmLinear { c } if self.train.classes() <= MAX_PAIRED => (Kernel::Linear, *c),
+                ClassifierKind::SvmLinear { c } if self.paired => (Kernel::Linear, *c),
                 ClassifierKind::SvmRbf { c, gamma: Some(gamma) } => (Kernel::Rbf { gamma: *gamma }, *c),
                 _ => continue,
             };

@@ -8,7 +8,7 @@ pub mod identification;
 mod sample;
 pub mod verification;
 
-use super::page::{escape, settings, similarity, table, thumbnail_url};
+use super::page::{Tile, escape, figure, settings, similarity, table, thumbnail_url, tiles};
 use crate::{Result, photo::Photo};
 
 /// Pictures are made to fit a square of so many pixels: sharp on a phone, and forty pairs take about 1 MB.
@@ -73,26 +73,6 @@ pub struct Failure {
     pub path: String,
     /// Why.
     pub reason: String,
-}
-
-/// A figure shown large, with what it is and what must be known of it. Each is HTML.
-struct Tile {
-    name: &'static str,
-    value: String,
-    detail: String,
-}
-
-fn tiles(tiles: impl IntoIterator<Item = Tile>) -> String {
-    let mut html = String::from("<div class=\"tiles\">\n");
-    for Tile { name, value, detail } in tiles {
-        html += &format!("<div class=\"tile\"><h3>{name}</h3><p class=\"figure\">{value}</p><p>{detail}</p></div>\n");
-    }
-    html + "</div>\n"
-}
-
-/// A plot with its legend and one sentence of how to read it; all are HTML.
-fn figure(plot: &str, legend: &str, caption: &str) -> String {
-    format!("<figure class=\"chart\">\n{plot}{legend}<figcaption>{caption}</figcaption></figure>\n")
 }
 
 /// Pairs of pictures under a heading; nothing if there are none.
