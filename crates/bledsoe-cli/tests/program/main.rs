@@ -17,6 +17,7 @@ mod plot;
 mod protocols;
 mod resume;
 mod tables;
+mod tuning;
 mod whole_path;
 
 use std::{

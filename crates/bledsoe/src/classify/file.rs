@@ -428,10 +428,38 @@ impl<'a> Arrays<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classify::{Samples, fit, guard::GuardRates};
+    use crate::classify::{
+        Augmentation, Samples, fit,
+        guard::GuardRates,
+        tuning::{Rung, Score, Setting, Tried},
+    };
     use proptest::prelude::*;
 
+    /// One of the files has a search inside.
+    fn search(kind: &str) -> Option<Searched> {
+        let setting = Setting {
+            embedder: "mobilefacenet".into(),
+            classifier: ClassifierKind::Knn { k: 5 },
+            augment: Augmentation::NONE,
+            epochs: 1,
+        };
+        let score = Score { accuracy: 0.75, standard_error: 0.125, log_loss: 0.5 };
+        let tried = Tried { setting: setting.clone(), scores: vec![score], seconds: 0.0 };
+        (kind == "knn").then(|| Searched {
+            chosen: setting,
+            score,
+            folds: 5,
+            seed: 0,
+            faces: 9,
+            copies: 0,
+            rungs: vec![Rung { settings: 1, people: 3, folds: 5, photos: 9 }],
+            tried: vec![tried],
+            stopped: false,
+        })
+    }
+
     fn file(kind: &str) -> ClassifierFile {
+        let kind_name = kind.to_owned();
         let mut rng = fastrand::Rng::with_seed(1);
         let vectors = (0..9 * 3).map(|i| if i / 9 == i % 3 { 1.0 } else { 0.3 * rng.f32() }).collect();
         let samples = Samples::new(3, vectors, &[3, 3, 3], (0..9).collect()).unwrap();
@@ -451,7 +479,7 @@ mod tests {
             held_back: vec![image(1)],
             model: fitted.model,
             guard,
-            search: None,
+            search: search(&kind_name),
         }
     }
 
@@ -473,7 +501,8 @@ mod tests {
             written.save(&path).unwrap();
             let read = ClassifierFile::load(&path).unwrap();
             assert_eq!((&read.classes, &read.trained, &read.kind), (&written.classes, &written.trained, &written.kind));
-            assert_eq!(read.guard, written.guard);
+            assert_eq!((&read.guard, &read.search), (&written.guard, &written.search));
+            assert_eq!(written.to_bytes().unwrap()[8], if kind == "knn" { 2 } else { 1 }, "the format's version");
             let probe = [0.9, 0.1, 0.2];
             let p = |file: &ClassifierFile| file.model.classifier().probabilities(&probe).unwrap();
             assert!(p(&read).iter().zip(p(&written)).all(|(a, b)| (a - b).abs() < 1e-6), "{kind}");
@@ -498,6 +527,28 @@ mod tests {
         let mut newer = whole.clone();
         newer[8] = 9;
         assert!(refused(&newer).contains("version 9"));
+    }
+
+    #[test]
+    fn a_search_out_of_range_is_refused() {
+        let mut file = file("knn");
+        let refused = |file: &ClassifierFile| {
+            ClassifierFile::parse(&file.to_bytes().unwrap(), Path::new("x")).unwrap_err().to_string()
+        };
+        let sound = file.search.clone().unwrap();
+        let wrong = [
+            Searched { score: Score { accuracy: 1.5, ..sound.score }, ..sound.clone() },
+            Searched { rungs: Vec::new(), ..sound.clone() },
+            Searched { tried: vec![sound.tried[0].clone(); 100_001], ..sound.clone() },
+        ];
+        for search in wrong {
+            file.search = Some(search);
+            assert!(refused(&file).contains("search"), "{}", refused(&file));
+        }
+        let mut setting = sound.chosen.clone();
+        setting.classifier = ClassifierKind::Knn { k: 0 };
+        file.search = Some(Searched { chosen: setting, ..sound });
+        assert!(refused(&file).contains("k 0"));
     }
 
     #[test]

@@ -454,3 +454,207 @@ fn budgets(faces: &[folds::Face<'_>], folds: &[Option<usize>], classes: usize, s
     budgets.dedup();
     budgets
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+    use super::*;
+    use crate::{
+        classify::test_table,
+        detect::Detection,
+        geometry::Rect,
+        hash::sha256,
+        landmark::{Landmarks, Scheme},
+    };
+
+    fn row(person: usize, photo: usize, vector: Vec<f32>) -> FaceRow {
+        let path = format!("{person:03}/{photo}.jpg");
+        let rect = Rect { left: 0.0, top: 0.0, right: 9.0, bottom: 9.0 };
+        FaceRow {
+            sha256: sha256(&path),
+            path,
+            person: Some(format!("{person:03}")),
+            face: 0,
+            detection: Detection { rect, score: 1.0, points: None },
+            landmarks: Landmarks { scheme: Scheme::Arcface5, points: Vec::new() },
+            vector,
+        }
+    }
+
+    fn origin(model: &str, dim: usize) -> Origin {
+        Origin {
+            version: "0".into(),
+            model: model.into(),
+            dim,
+            scheme: Scheme::Arcface5,
+            settings: serde_json::json!({}),
+            skipped: Vec::new(),
+        }
+    }
+
+    fn unit(v: Vec<f32>) -> Vec<f32> {
+        let norm = v.iter().map(|x| x * x).sum::<f32>().sqrt();
+        v.iter().map(|x| x / norm).collect()
+    }
+
+    /// People at random on the sphere, their photos scattered.
+    fn people(people: usize, photos: usize, dim: usize, noise: f32) -> Vec<FaceRow> {
+        let mut random = fastrand::Rng::with_seed(2);
+        let mut rows = Vec::new();
+        for person in 0..people {
+            let centre: Vec<f32> = (0..dim).map(|_| random.f32() - 0.5).collect();
+            for photo in 0..photos {
+                rows.push(row(person, photo, unit(centre.iter().map(|x| x + noise * (random.f32() - 0.5)).collect())));
+            }
+        }
+        rows
+    }
+
+    fn search(exhaustive: bool) -> Search {
+        Search { min_images: 2, split: 1.0, exhaustive, ..Search::default() }
+    }
+
+    fn run(tuning: &Tuning) -> Searched {
+        let stop = AtomicBool::new(false);
+        tuning.search(&Monitor { progress: &|_| {}, stop: &stop }).unwrap()
+    }
+
+    /// Without the times, which no two runs share.
+    fn timeless(searched: &Searched) -> Searched {
+        let tried = searched.tried.iter().map(|tried| Tried { seconds: 0.0, ..tried.clone() });
+        Searched { tried: tried.collect(), ..searched.clone() }
+    }
+
+    #[test]
+    fn cross_validated_accuracies_are_those_of_scikit_learn() {
+        const TRAIN: usize = 12;
+        // The numbers of tools/reference/svm.py.
+        let splitmix = |n: u64| {
+            let mut z = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        };
+        let gauss = |n: usize| {
+            let sum: f64 = (0..12).map(|j| (splitmix(12 * n as u64 + j) >> 40) as f64).sum();
+            sum / f64::from(1 << 24) - 6.0
+        };
+        let vector = |k: usize, i: usize| -> Vec<f32> {
+            let x: Vec<f64> = (0..32)
+                .map(|d| gauss(k * 32 + d) + 1.125 * gauss(1_000_000 + (k * (TRAIN + 25) + i) * 32 + d))
+                .collect();
+            let length = x.iter().fold(0.0, |sum, v| sum + v * v).sqrt();
+            x.iter().map(|v| (v / length) as f32).collect()
+        };
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/agreement/golden/tuning.json")).unwrap();
+        let rows: Vec<FaceRow> = (0..40).flat_map(|k| (0..TRAIN).map(move |i| row(k, i, vector(k, i)))).collect();
+        let first: Vec<f32> = serde_json::from_value(golden["first"].clone()).unwrap();
+        assert_eq!(rows[0].vector[..4], first);
+        let mut tuning = Tuning::of_table(&origin("made up", 32), &rows, &search(true)).unwrap();
+        // Held out as there. Rows of a person are in the order of the table.
+        tuning.folds = (0..rows.len()).map(|i| Some(i % TRAIN % FOLDS)).collect();
+        let searched = run(&tuning);
+        for (name, kind) in [
+            ("centroid", ClassifierKind::Centroid),
+            ("knn_1", ClassifierKind::Knn { k: 1 }),
+            ("linear_c0.1", ClassifierKind::SvmLinear { c: 0.1 }),
+            ("linear_c1", ClassifierKind::SvmLinear { c: 1.0 }),
+            ("linear_c10", ClassifierKind::SvmLinear { c: 10.0 }),
+            ("rbf_c1_gamma0.5", ClassifierKind::SvmRbf { c: 1.0, gamma: Some(0.5) }),
+            ("rbf_c3_gamma2", ClassifierKind::SvmRbf { c: 3.0, gamma: Some(2.0) }),
+        ] {
+            let expected = golden["accuracy"][name].as_f64().unwrap();
+            let found = searched.tried.iter().find(|tried| tried.setting.classifier == kind).unwrap();
+            let found = found.scores[0].accuracy;
+            // Two photos of 480: solutions within the solvers' tolerance of each other.
+            assert!((found - expected).abs() < 0.0043, "{name}: {found}, scikit-learn {expected}");
+        }
+    }
+
+    #[test]
+    fn the_search_finds_what_the_exhaustive_one_finds() {
+        let rows = people(80, 10, 16, 1.1);
+        let (search_all, search_some) = (search(true), search(false));
+        let tuning = |search| Tuning::of_table(&origin("made up", 16), &rows, search).unwrap();
+        let (all, some) = (run(&tuning(&search_all)), run(&tuning(&search_some)));
+        assert_eq!((all.rungs.len(), some.rungs.len()), (1, 3), "{:?}", some.rungs);
+        let accuracy = |setting: &Setting| {
+            all.tried.iter().find(|tried| tried.setting == *setting).map(|tried| tried.scores[0].accuracy).unwrap()
+        };
+        let most = all.tried.iter().map(|tried| tried.scores[0].accuracy).fold(0.0, f64::max);
+        let least = all.tried.iter().map(|tried| tried.scores[0].accuracy).fold(1.0, f64::min);
+        assert!(most - least > 0.05, "nothing to be chosen: {least} to {most}");
+        assert!(accuracy(&some.chosen) >= most - 0.002, "{:?}: {} of {most}", some.chosen, accuracy(&some.chosen));
+        assert_eq!(some.score.accuracy, accuracy(&some.chosen), "the last rung is the whole cross-validation");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_answer_on_any_number_of_cores() {
+        let rows = people(30, 6, 16, 1.1);
+        let on = |threads: usize, seed: u64| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let tuning = Tuning::of_table(&origin("x", 16), &rows, &Search { seed, ..search(false) }).unwrap();
+                let searched = run(&tuning);
+                (timeless(&searched), tuning.fit(searched).unwrap().file.to_bytes().unwrap())
+            })
+        };
+        let ((one, bytes), (three, same)) = (on(1, 4), on(3, 4));
+        assert_eq!(one, three);
+        assert!(bytes == same);
+        assert_ne!(one, on(1, 5).0);
+    }
+
+    #[test]
+    fn a_stopped_search_ends_with_the_best_so_far() {
+        let rows = people(80, 10, 16, 1.1);
+        let tuning = Tuning::of_table(&origin("x", 16), &rows, &search(false)).unwrap();
+        let stop_after = |trials: usize| {
+            let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
+            let progress = |counts: Counts| {
+                seen.store(counts.photos, Ordering::Relaxed);
+                stop.store(counts.photos >= trials, Ordering::Relaxed);
+            };
+            (tuning.search(&Monitor { progress: &progress, stop: &stop }), seen.into_inner())
+        };
+        assert!(matches!(stop_after(0).0, Err(Error::Interrupted)) || tuning.settings.len() < 2);
+        let stopped = stop_after(tuning.settings.len()).0.unwrap();
+        assert!(stopped.stopped && stopped.rungs.len() == 1);
+        assert_eq!(stopped.tried.len(), tuning.settings.len());
+        let (whole, trials) = stop_after(usize::MAX);
+        assert!(!whole.unwrap().stopped);
+        assert_eq!(trials, tuning.trials(), "progress ends at its end");
+    }
+
+    #[test]
+    fn the_member_that_tells_people_apart_is_taken_and_its_file_reads_the_fusions_table() {
+        // Noise where mobilefacenet's numbers are, people where dlib's are.
+        let mut random = fastrand::Rng::with_seed(9);
+        let half = 0.5f32.sqrt();
+        let mut rows = people(12, 8, 128, 0.8);
+        for row in &mut rows {
+            let noise = unit((0..192).map(|_| random.f32() - 0.5).collect());
+            row.vector = noise.iter().chain(&row.vector).map(|x| x * half).collect();
+        }
+        let origin = origin("mobilefacenet+dlib", 320);
+        let knn = Some(ClassifierKind::Knn { k: 1 });
+        let fixed = Fixed { classifier: knn, k: Some(1), ..Fixed::default() };
+        let searching = Search { fixed: fixed.clone(), split: 0.7, ..search(false) };
+        let tuning = Tuning::of_table(&origin, &rows, &searching).unwrap();
+        let searched = run(&tuning);
+        assert_eq!(searched.tried.len(), 3);
+        assert_ne!(searched.chosen.embedder, "mobilefacenet");
+        // Whatever was best: a classifier of a member alone is tested on the fusion's table.
+        let dlib = searched.tried.iter().find(|tried| tried.setting.embedder == "dlib").unwrap().setting.clone();
+        let file = tuning.fit(Searched { chosen: dlib, ..searched }).unwrap().file;
+        assert_eq!((file.embedder.as_str(), file.guard.dim), ("dlib", 128));
+        let tested = test_table(&file, &origin, &rows, None).unwrap();
+        assert!(tested.faces.iter().all(|face| face.answer.best.class == face.class));
+        let foreign = super::tests::origin("facenet", 320);
+        assert!(matches!(test_table(&file, &foreign, &rows, None), Err(Error::Mismatch(_))));
+        let as_it_is = Search { fixed: Fixed { embedder: true, ..fixed }, ..searching };
+        assert_eq!(Tuning::of_table(&origin, &rows, &as_it_is).unwrap().settings.len(), 1);
+    }
+}
