@@ -9,7 +9,7 @@ use crate::Result;
 /// One of so many settings goes on to the next rung.
 const GOES_ON: usize = 5;
 /// The last rung has at least so many, where there are.
-const FINALISTS: usize = 4;
+const FINALISTS: usize = 3;
 
 /// How many of `n` settings each of `rungs` rungs tries.
 pub(super) fn sizes(n: usize, rungs: usize) -> Vec<usize> {
@@ -89,7 +89,7 @@ mod tests {
     fn few_settings_all_go_on_and_a_stopped_race_keeps_what_it_had() {
         assert_eq!(sizes(3, 3), [3, 3, 3]);
         assert_eq!(sizes(1, 3), [1, 1, 1]);
-        assert_eq!(sizes(30, 3), [30, 6, 4]);
+        assert_eq!(sizes(30, 3), [30, 6, 3]);
         let stopped = race(&sizes(30, 3), |rung, on| Ok((rung < 2).then(|| vec![score(0.5, 1.0); on.len()]))).unwrap();
         assert_eq!(stopped.len(), 2);
         assert_eq!(stopped[1].iter().map(|(setting, _)| *setting).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);

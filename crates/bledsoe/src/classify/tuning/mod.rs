@@ -619,8 +619,9 @@ mod tests {
             };
             (tuning.search(&Monitor { progress: &progress, stop: &stop }), seen.into_inner())
         };
-        assert!(matches!(stop_after(0).0, Err(Error::Interrupted)) || tuning.settings.len() < 2);
-        let stopped = stop_after(tuning.settings.len()).0.unwrap();
+        let first_rung = tuning.settings.len() * tuning.budgets[0].folds;
+        assert!(matches!(stop_after(1).0, Err(Error::Interrupted)));
+        let stopped = stop_after(first_rung).0.unwrap();
         assert!(stopped.stopped && stopped.rungs.len() == 1);
         assert_eq!(stopped.tried.len(), tuning.settings.len());
         let (whole, trials) = stop_after(usize::MAX);
