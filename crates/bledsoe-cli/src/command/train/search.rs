@@ -156,5 +156,10 @@ fn table(searched: &Searched) {
     if let Some(rung) = searched.rungs.last().filter(|_| searched.stopped) {
         say!("stopped: the best so far, on {} people and {} photos held out, is taken", rung.people, rung.photos);
     }
-    say!("chosen: {}", in_words(&searched.chosen));
+    say!(
+        "chosen, of ties the simplest: {}; {:.2} % right, ± {:.2}",
+        in_words(&searched.chosen),
+        100.0 * searched.score.accuracy,
+        100.0 * searched.score.standard_error
+    );
 }
