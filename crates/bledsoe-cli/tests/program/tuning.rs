@@ -54,7 +54,7 @@ fn settings_are_searched_for_and_what_was_tried_is_kept() {
 
     let printed = run(&args);
     let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
-    assert!(printed.contains("<- chosen") && printed.contains("± s.e."), "{printed}");
+    assert!(printed.contains("chosen, of ties the simplest: ") && printed.contains("± s.e."), "{printed}");
     assert!(fs::read(&model).unwrap() == bytes, "the same seed made another file");
 
     let result = json(&run(&["evaluate", text(&table), "--model", text(&model), "--json"]));

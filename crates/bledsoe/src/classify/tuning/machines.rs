@@ -267,7 +267,7 @@ mod tests {
                 let pairs = Pairs::fit(&train, *kernel, c, Sigmoid { slope: -3.0, shift: 0.0 });
                 for (x, votes) in asked.chunks_exact(6).zip(&said.votes) {
                     let decisions = pairs.decide(x);
-                    for k in 0..CLASSES {
+                    for (k, votes) in votes.iter().enumerate() {
                         let won: f32 = pairs
                             .against_others(&decisions, k)
                             .iter()
@@ -275,7 +275,7 @@ mod tests {
                             .map(|d| d.clamp(-1.0, 1.0))
                             .sum();
                         // Solutions within the solver's tolerance of each other.
-                        assert!((won - votes[k]).abs() < 0.02, "{kernel:?} {c}: {won} {}", votes[k]);
+                        assert!((won - votes).abs() < 0.02, "{kernel:?} {c}: {won} {votes}");
                     }
                 }
                 assert_eq!(said.votes.len(), 100);

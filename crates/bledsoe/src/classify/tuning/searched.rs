@@ -77,10 +77,7 @@ impl Searched {
         if self.tried.iter().any(|tried| tried.scores.len() > self.rungs.len()) {
             return Err("search: more scores than rungs".into());
         }
-        let kinds = self.tried.iter().map(|tried| &tried.setting).chain([&self.chosen]);
-        kinds
-            .map(|setting| setting.classifier.check())
-            .collect::<crate::Result<()>>()
-            .map_err(|e| format!("search: {e}"))
+        let mut settings = self.tried.iter().map(|tried| &tried.setting).chain([&self.chosen]);
+        settings.try_for_each(|setting| setting.classifier.check()).map_err(|e| format!("search: {e}"))
     }
 }
