@@ -14,7 +14,8 @@ pub(super) fn batches(examples: &Examples, people: usize, photos: usize, random:
             let drawn = photos.min(own.len());
             // The first `drawn` of a shuffle, and no more of it.
             for place in 0..drawn {
-                own.swap(place, random.usize(place..own.len()));
+                let other = random.usize(place..own.len());
+                own.swap(place, other);
             }
             rows.extend_from_slice(&own[..drawn]);
         }

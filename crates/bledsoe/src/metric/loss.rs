@@ -174,7 +174,7 @@ pub(super) mod tests {
     }
 
     pub fn golden() -> Golden {
-        serde_json::from_str(include_str!("../../tests/agreement/metric.json")).unwrap()
+        serde_json::from_str(include_str!("../../tests/agreement/golden/metric.json")).unwrap()
     }
 
     impl Golden {

@@ -12,7 +12,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Embedder, Embedding, dot};
+use super::{
+    Embedder, Embedding, dot,
+    table::{FaceRow, Origin},
+};
 use crate::{
     Error, Result,
     align::{FaceChip, Template},
@@ -164,6 +167,24 @@ impl Adapter {
             return Err(Error::Mismatch(format!("the adapter takes vectors of {dim} numbers, not of {}", other.len())));
         }
         vectors.par_iter().map(|vector| Ok(Embedding::new("", self.map.apply(vector))?.vector)).collect()
+    }
+
+    /// Makes a table of the embedder's vectors one of what becomes of them; changes nothing on an error.
+    ///
+    /// # Errors
+    /// As [`Adapter::check_base`] and [`Adapter::apply`].
+    pub fn apply_to_table(&self, origin: &mut Origin, rows: &mut [FaceRow]) -> Result<()> {
+        let settings = origin.settings.get("embedder").cloned().unwrap_or_default();
+        self.check_base(&origin.model, Some(&settings))?;
+        let vectors: Vec<&[f32]> = rows.iter().map(|row| row.vector.as_slice()).collect();
+        let adapted = self.apply(&vectors)?;
+        rows.iter_mut().zip(adapted).for_each(|(row, vector)| row.vector = vector);
+        origin.model = self.id();
+        if let Some(settings) = origin.settings.as_object_mut() {
+            let adapted = adapted_settings(&settings.remove("embedder").unwrap_or_default(), self);
+            settings.insert("embedder".into(), adapted);
+        }
+        Ok(())
     }
 }
 
