@@ -73,7 +73,9 @@ impl Inputs {
             let (origin, rows) = table::read(path)?;
             if origin.model != embedder {
                 let how = match Adapter::split(embedder) {
-                    Some((base, _)) if base == origin.model => "; `bledsoe embed TABLE --adapter FILE` makes them of these",
+                    Some((base, _)) if base == origin.model => {
+                        "; `bledsoe embed TABLE --adapter FILE` makes them of these"
+                    }
                     _ => "",
                 };
                 bail!("{}: embeddings of {}, but those of {embedder} are needed{how}", path.display(), origin.model);

@@ -104,7 +104,10 @@ fn what_cannot_be_learnt_from_says_why() {
     let single: Vec<FaceRow> = (0..20).map(|i| tables::row(&format!("p{i}"), 1)).collect();
     tables::write(&few, "mobilefacenet", &single);
     fails(&run(&["finetune", text(&few), "--out", text(&out)]), "0 people with two photos or more (and 20 with one)");
-    fails(&staff.finetune("x.safetensors", &["--loss", "arcface", "--mining", "hard"]), "--mining is not for this --loss");
+    fails(
+        &staff.finetune("x.safetensors", &["--loss", "arcface", "--mining", "hard"]),
+        "--mining is not for this --loss",
+    );
     fails(&staff.finetune("x.safetensors", &["--held-out", "1"]), "out of its range");
     fails(&staff.finetune("x.safetensors", &["--embedder", "facenet"]), "not of facenet");
     tables::write(&few, "facenet", &staff.rows);
@@ -150,7 +153,9 @@ fn tables_are_adapted_and_never_mixed() {
     let model = staff.file("m.bledsoe");
     let trained = ["train", text(&out), "--out", text(&model), "--min-images", "3", "--split", "0.67"];
     assert_eq!(run(&trained).status.code(), Some(1));
-    assert!(run(&["evaluate", text(&out), "--model", text(&model), "--adapter", text(&adapter)]).status.code() < Some(2));
+    assert!(
+        run(&["evaluate", text(&out), "--model", text(&model), "--adapter", text(&adapter)]).status.code() < Some(2)
+    );
     refused(&["evaluate", text(&table), "--model", text(&model)], "adapter-");
 }
 
@@ -182,7 +187,9 @@ fn photos_are_embedded_through_the_adapter_of_their_embedder_only() {
     assert_eq!(adapted["embedder"], adapter.id());
     let near = |x: &serde_json::Value, y: &serde_json::Value| (x.as_f64().unwrap() - y.as_f64().unwrap()).abs() < 1e-5;
     assert!(near(&adapted["similarity"], &plain["similarity"]), "{adapted} {plain}");
-    assert!(near(&adapted["threshold"], &0.4.into()) && adapted["threshold_origin"].as_str().unwrap().contains("a test"));
+    assert!(
+        near(&adapted["threshold"], &0.4.into()) && adapted["threshold_origin"].as_str().unwrap().contains("a test")
+    );
 
     // A preset asks for an embedder by name; the adapter was made for another.
     let wrong = verify(&["--embedder", "facenet", "--adapter", text(&path)]);

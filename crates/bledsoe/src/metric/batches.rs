@@ -4,7 +4,12 @@ use super::Examples;
 
 /// The batches of one epoch, as rows of `examples`: everybody once, in a new order, with photos drawn anew. A last batch
 /// of fewer than two people is left out.
-pub(super) fn batches(examples: &Examples, people: usize, photos: usize, random: &mut fastrand::Rng) -> Vec<Vec<usize>> {
+pub(super) fn batches(
+    examples: &Examples,
+    people: usize,
+    photos: usize,
+    random: &mut fastrand::Rng,
+) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..examples.people()).collect();
     random.shuffle(&mut order);
     let mut batch = |some: &[usize]| {

@@ -210,9 +210,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_learnt_from_is_left_out_and_counted() {
-        let mut rows: Vec<FaceRow> = (0..2 * LEAST_PEOPLE)
-            .map(|i| row(&format!("p{}/{i}.jpg", i / 2), Some(&format!("p{}", i / 2))))
-            .collect();
+        let mut rows: Vec<FaceRow> =
+            (0..2 * LEAST_PEOPLE).map(|i| row(&format!("p{}/{i}.jpg", i / 2), Some(&format!("p{}", i / 2)))).collect();
         rows.extend([row("alone/1.jpg", Some("alone")), row("1.jpg", None)]);
         rows.extend([row("p0/two.jpg", Some("p0")), row("p0/two.jpg", Some("p0"))]);
         let (examples, left_out) = Examples::of_rows(2, &rows).unwrap();
@@ -226,7 +225,8 @@ mod tests {
     fn people_are_held_out_whole_and_with_those_who_share_a_picture() {
         // Twenty people of two photos, each in a direction of their own; 18 and 19 share a picture.
         let axis = |person: usize, i: usize| if (person, i) == (19, 1) { 18 } else { person };
-        let vectors = (0..40).flat_map(|r| (0..20).map(move |d| f32::from(u8::from(axis(r / 2, r % 2) == d)))).collect();
+        let vectors =
+            (0..40).flat_map(|r| (0..20).map(move |d| f32::from(u8::from(axis(r / 2, r % 2) == d)))).collect();
         let examples = Examples::new(20, vectors, (0..40).map(|row| row / 2).collect()).unwrap();
         for seed in 0..20 {
             let (rest, held) = examples.split(0.2, seed).unwrap();

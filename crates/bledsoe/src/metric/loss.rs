@@ -125,16 +125,16 @@ fn arcface(vectors: &Tensor, people: &[u32], centres: &Tensor, margin: f32, scal
 
 fn supcon(vectors: &Tensor, people: &[u32], temperature: f32) -> CandleResult<Option<Tensor>> {
     let n = people.len();
-    let flag = |is: bool| f32::from(u8::from(is));
+    let flag = |is: bool| f64::from(u8::from(is));
     let pairs = |i: usize| (0..n).map(move |j| (i, j));
-    let positives: Vec<f32> = (0..n).flat_map(pairs).map(|(i, j)| flag(i != j && people[i] == people[j])).collect();
-    let counts: Vec<f32> = positives.chunks_exact(n.max(1)).map(|row| row.iter().sum()).collect();
+    let positives: Vec<f64> = (0..n).flat_map(pairs).map(|(i, j)| flag(i != j && people[i] == people[j])).collect();
+    let counts: Vec<f64> = positives.chunks_exact(n.max(1)).map(|row| row.iter().sum()).collect();
     let anchors = counts.iter().filter(|&&count| count > 0.0).count();
     if anchors == 0 {
         return Ok(None);
     }
     // Each pair weighs one in all pairs of its anchor; anchors without a pair weigh nothing.
-    let weights = positives.iter().enumerate().map(|(i, is)| is / counts[i / n].max(1.0)).collect::<Vec<f32>>();
+    let weights = positives.iter().enumerate().map(|(i, is)| is / counts[i / n].max(1.0)).collect::<Vec<f64>>();
     let weights = Tensor::from_vec(weights, (n, n), vectors.device())?.to_dtype(vectors.dtype())?;
     let selves = Tensor::eye(n, vectors.dtype(), vectors.device())?;
     let logits = vectors.matmul(&vectors.t()?)?.affine(1.0 / f64::from(temperature), 0.0)?;
@@ -208,7 +208,11 @@ pub(super) mod tests {
                 let gradient: Vec<f64> = gradient.to_dtype(DType::F64).unwrap().to_vec1().unwrap();
                 let largest = case.gradient.iter().fold(0.0f64, |most, g| most.max(g.abs()));
                 for (ours, theirs) in gradient.iter().zip(&case.gradient) {
-                    assert!((ours - theirs).abs() < 10.0 * tolerance * largest.max(1.0), "{:?}: {ours} {theirs}", case.loss);
+                    assert!(
+                        (ours - theirs).abs() < 10.0 * tolerance * largest.max(1.0),
+                        "{:?}: {ours} {theirs}",
+                        case.loss
+                    );
                 }
             }
         }

@@ -123,7 +123,9 @@ impl Loader {
         match (asked, &self.adapter) {
             (None, None) => Ok((base, None)),
             (Some(asked), Some(adapter)) if asked == adapter.name() => Ok((base, Some(adapter))),
-            (Some(_), None) => Err(Error::Mismatch(format!("{name} takes the adapter of that name: give it (--adapter)"))),
+            (Some(_), None) => {
+                Err(Error::Mismatch(format!("{name} takes the adapter of that name: give it (--adapter)")))
+            }
             (_, Some(adapter)) => Err(Error::Mismatch(format!(
                 "embeddings of {name} are needed, but with this adapter they are of {}",
                 adapter.id_on(base)

@@ -82,7 +82,9 @@ mod tests {
         };
         let settings = serde_json::json!({ "seed": 42 });
         let html = page(&Report { trained: &trained, summary: "Better <now>.".into(), settings }).unwrap();
-        for part in ["Better &lt;now&gt;.", "81.25\u{a0}%", "TAR at FAR 1e-3 of 300", "1,200 photos of 30", "\"seed\": 42"] {
+        for part in
+            ["Better &lt;now&gt;.", "81.25\u{a0}%", "TAR at FAR 1e-3 of 300", "1,200 photos of 30", "\"seed\": 42"]
+        {
             assert!(html.replace("&quot;", "\"").contains(part), "{part}");
         }
         assert_eq!(html.matches("<svg").count(), 2);

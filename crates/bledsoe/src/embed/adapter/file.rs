@@ -131,7 +131,8 @@ impl Adapter {
             shape: self.map.shape(),
         };
         let json = serde_json::to_string(&header).map_err(|e| invalid(&e))?;
-        let arrays: Vec<_> = self.map.arrays(self.about.dim).into_iter().map(|(n, s, x)| (n, s, little_endian(x))).collect();
+        let arrays: Vec<_> =
+            self.map.arrays(self.about.dim).into_iter().map(|(n, s, x)| (n, s, little_endian(x))).collect();
         let mut views = Vec::new();
         for (name, shape, bytes) in &arrays {
             views.push((*name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| invalid(&e))?));
