@@ -20,7 +20,7 @@ from PIL import Image
 def shrink(photo, distance, eyes, quality):
     """`photo` with its eyes `eyes` pixels apart, stored as JPEG, and enlarged to the size that it had."""
     factor = min(1.0, eyes / distance)
-    small = photo.resize([max(1, round(side * factor)) for side in photo.size], Image.Resampling.BOX, reducing_gap=None)
+    small = photo.resize([max(1, round(side * factor)) for side in photo.size], Image.Resampling.BOX)
     stored = io.BytesIO()
     small.save(stored, "JPEG", quality=quality)
     return Image.open(stored).convert("RGB").resize(photo.size, Image.Resampling.BICUBIC)

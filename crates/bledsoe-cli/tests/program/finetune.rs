@@ -37,7 +37,7 @@ impl Staff {
     fn finetune(&self, out: &str, more: &[&str]) -> Output {
         let (table, out) = (self.file("staff.parquet"), self.file(out));
         let quick = ["--learning-rate", "0.003", "--stay-close", "0"];
-        run(&[&["finetune", text(&table), "--out", text(&out), "--json"], &quick, more].concat())
+        run(&[&["finetune", text(&table), "--out", text(&out), "--json"][..], &quick[..], more].concat())
     }
 }
 
