@@ -43,8 +43,8 @@ fn page(report: &Report<'_>) -> Result<String> {
     let html = format!(
         "<h2>People held out</h2>\n<p class=\"quiet\">{} of {held_photos} photos of {held_people} people who were not \
          learnt from. Before the first epoch stands the embedder itself; the point is the map that was kept.</p>\n{}\
-         <h2>People learnt from</h2>\n<p class=\"quiet\">Mean loss of the batches of {photos} photos of {people} people.\
-         </p>\n{}{}",
+         <h2>People learnt from</h2>\n<p class=\"quiet\">Mean loss of the batches of {photos} photos of {people} people. Of \
+         triplets only those mined count, which are those that are still wrong: their mean need not fall.</p>\n{}{}",
         escape(&measure),
         plot(&measure, unit, &trained.curve, |epoch| Some(epoch.figure), &[mark]),
         plot("loss", Unit::Score, &trained.curve, |epoch| epoch.loss, &[]),
