@@ -26,7 +26,7 @@ impl Staff {
         }
         rows.push(tables::row("alone", 1));
         let staff = Self { dir, rows };
-        tables::write(&staff.file("staff.parquet"), "mobilefacenet", &staff.rows);
+        tables::write(&staff.file("staff.parquet"), "own", &staff.rows);
         staff
     }
 
@@ -145,7 +145,7 @@ fn tables_are_adapted_and_never_mixed() {
     let photo = example_photos();
     refused(&["identify", text(&gallery), text(&photo)], "--adapter");
     let plain = staff.file("plain.gallery");
-    assert_eq!(run(&["enroll", text(&plain), text(&table), "--force"]).status.code(), Some(1));
+    assert_eq!(run(&["enroll", text(&plain), text(&table), "--embedder", "own", "--force"]).status.code(), Some(1));
     refused(&["identify", text(&plain), text(&table), "--adapter", text(&adapter)], "with this adapter they are of");
     refused(&["enroll", text(&plain), text(&table), "--adapter", text(&adapter)], "leave --adapter out");
 

@@ -1,7 +1,7 @@
 //! Metric learning: an embedder's vectors, made to tell *these* people better apart.
 //!
 //! In: embeddings of one embedder, each with its person ([`Examples`]). Out: an [`Adapter`], a small map behind the
-//! embedder, which itself stays as it is. The map begins as the identity and is moved by gradients ([candle]'s) of a
+//! embedder, which itself stays as it is. The map begins as the identity and is moved by gradients (candle's) of a
 //! [`Loss`] over batches of a few people with a few photos each. Some people are held out; the map that does best on
 //! them is kept, and that may be the identity.
 //!
@@ -11,8 +11,6 @@
 //! - [`shape`]: the maps that can be learnt;
 //! - [`measure`]: how well people held out are told apart;
 //! - [`training`]: the loop around them.
-//!
-//! [candle]: https://docs.rs/candle-core
 //!
 //! ```
 //! use bledsoe::{
