@@ -1,13 +1,16 @@
 //! Flags that several commands share: what was typed, resolved once into what it means.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Result, bail};
 use bledsoe::{
     align::Template,
     dataset::Scan,
     detect::Select,
-    embed::Embedder,
+    embed::{Adapter, Embedder},
     engine::{Backend, Device, EngineConfig},
     model::Store,
     photo::Limits,
@@ -16,6 +19,7 @@ use bledsoe::{
         FAST_EMBEDDER, Finder, Loader, Source,
     },
 };
+use clap::builder::TypedValueParser;
 
 /// Photos that rten is done with before ONNX Runtime has loaded its networks: with the default's, it starts 0.3 s
 /// sooner and takes 0.04 s longer for each photo.
@@ -148,6 +152,40 @@ impl FinderArgs {
     }
 }
 
+fn adapter(path: PathBuf) -> bledsoe::Result<Arc<Adapter>> {
+    Adapter::load(&path).map(Arc::new)
+}
+
+/// What is put behind the embedder.
+#[derive(clap::Args, Debug, Clone)]
+pub struct AdapterArgs {
+    /// An adapter that `finetune` made, to be put behind the embedder that it was made for
+    #[arg(long, value_name = "FILE", value_parser = clap::builder::PathBufValueParser::new().try_map(adapter))]
+    adapter: Option<Arc<Adapter>>,
+}
+
+impl AdapterArgs {
+    /// The adapter, if one was given.
+    pub fn get(&self) -> Option<&Arc<Adapter>> {
+        self.adapter.as_ref()
+    }
+
+    /// Makes sure that `embedder`, which something made earlier asks for, is one with this adapter, if one was given.
+    pub fn check(&self, embedder: &str) -> Result<()> {
+        match self.get() {
+            Some(adapter) if Adapter::split(embedder).is_none_or(|(_, name)| name != adapter.name()) => {
+                bail!("embeddings of {embedder} are needed, but with this adapter they are of {}", adapter.id())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The loader, with the adapter.
+    pub fn onto(&self, loader: Loader) -> Loader {
+        loader.with_adapter(self.adapter.clone())
+    }
+}
+
 /// Which embedder is used.
 #[derive(clap::Args, Debug, Clone)]
 pub struct EmbedderArgs {
@@ -158,11 +196,21 @@ pub struct EmbedderArgs {
     /// All embedded models together: the same as --embedder mobilefacenet+facenet+dlib
     #[arg(long, conflicts_with_all = ["embedder", "fast"])]
     accurate: bool,
+    #[command(flatten)]
+    pub adapter: AdapterArgs,
 }
 
 impl EmbedderArgs {
-    /// The embedder asked for, by name or by a preset, if one was.
-    pub fn asked(&self, finder: &FinderArgs) -> Option<&str> {
+    /// The embedder asked for, by name or by a preset, if one was; or by an adapter, which is behind it then.
+    pub fn asked(&self, finder: &FinderArgs) -> Option<String> {
+        let plain = self.plain(finder);
+        match self.adapter.get() {
+            Some(adapter) => Some(plain.map_or_else(|| adapter.id(), |plain| adapter.id_on(plain))),
+            None => plain.map(str::to_owned),
+        }
+    }
+
+    fn plain(&self, finder: &FinderArgs) -> Option<&str> {
         let preset = match (self.accurate, finder.fast) {
             (true, _) => Some(ACCURATE_EMBEDDER),
             (false, true) => Some(FAST_EMBEDDER),
@@ -172,8 +220,8 @@ impl EmbedderArgs {
     }
 
     /// The embedder's name.
-    pub fn name(&self, finder: &FinderArgs) -> &str {
-        self.asked(finder).unwrap_or(DEFAULT_EMBEDDER)
+    pub fn name(&self, finder: &FinderArgs) -> String {
+        self.asked(finder).unwrap_or_else(|| DEFAULT_EMBEDDER.to_owned())
     }
 }
 

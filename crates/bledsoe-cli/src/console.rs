@@ -50,7 +50,7 @@ pub fn with_progress_of<T>(
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        shown.suspend(|| eprintln!("stopping after the photos in hand; press Ctrl-C again to stop at once"));
+        shown.suspend(|| eprintln!("stopping after the work in hand; press Ctrl-C again to stop at once"));
     });
     bar.set_style(ProgressStyle::with_template(&format!(
         "{{bar:30}} {{pos}}/{{len}} {what}, {{per_sec}}, {{eta}} left {{msg}}"

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use bledsoe::{
     dataset::{Scan, Skipped},
-    embed::{Embedder, Embedding, table},
+    embed::{Adapter, Embedder, Embedding, table},
     gallery::{Face, store::Origin},
     pipeline::{Counts, Encoded, Loader, Monitor, Portrait, Source, chunks, portraits},
     quality::{Bar, Fault},
@@ -72,7 +72,13 @@ impl Inputs {
             }
             let (origin, rows) = table::read(path)?;
             if origin.model != embedder {
-                bail!("{}: embeddings of {}, but those of {embedder} are needed", path.display(), origin.model);
+                let how = match Adapter::split(embedder) {
+                    Some((base, _)) if base == origin.model => {
+                        "; `bledsoe embed TABLE --adapter FILE` makes them of these"
+                    }
+                    _ => "",
+                };
+                bail!("{}: embeddings of {}, but those of {embedder} are needed{how}", path.display(), origin.model);
             }
             Ok((path.clone(), Input::Table(rows, origin.skipped)))
         };
@@ -211,14 +217,15 @@ impl Inputs {
 pub fn embedder_of(inputs: &[PathBuf], asked: &EmbedderArgs, finder: &FinderArgs) -> Result<String> {
     match inputs.iter().find(|input| is_table(input)) {
         Some(table) => embedder_given(&table::origin(table)?.model, asked, finder),
-        None => Ok(asked.name(finder).to_owned()),
+        None => Ok(asked.name(finder)),
     }
 }
 
 /// The embedder that a table's or gallery's embeddings are of, unless another one was asked for.
 pub fn embedder_given(given: &str, asked: &EmbedderArgs, finder: &FinderArgs) -> Result<String> {
-    if let Some(asked) = asked.asked(finder).filter(|asked| *asked != given) {
-        bail!("the embeddings are of {given}, not of {asked}: leave --embedder out");
+    if let Some(other) = asked.asked(finder).filter(|asked| asked != given) {
+        let how = if asked.adapter.get().is_some() { "leave --adapter out" } else { "leave --embedder out" };
+        bail!("the embeddings are of {given}, not of {other}: {how}");
     }
     Ok(given.to_owned())
 }

@@ -103,6 +103,8 @@ pub mod engine;
 pub mod evaluate;
 pub mod gallery;
 pub mod landmark;
+#[cfg(feature = "finetune")]
+pub mod metric;
 pub mod model;
 pub mod photo;
 pub mod pipeline;

@@ -11,7 +11,7 @@ use bledsoe::{
 use serde_json::{Value, json};
 
 use crate::{
-    arguments::{EngineArgs, FinderArgs, is_table},
+    arguments::{AdapterArgs, EngineArgs, FinderArgs, is_table},
     console,
     portraits::{Found, Inputs, Stages},
 };
@@ -42,6 +42,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]
     engine: EngineArgs,
@@ -56,13 +58,14 @@ struct Described {
 pub fn run(args: Args) -> Result<ExitCode> {
     let own = args.model.iter().map(|file| Ok((file, Head::load(file)?))).collect::<Result<Vec<_>>>()?;
     let embedder = embedder(&own, &args.photos)?;
+    args.adapter.check(&embedder)?;
     let heads = heads(own, &embedder)?;
     if let Some(file) = &args.csv {
         console::check_folder(file)?;
     }
     let inputs = Inputs::open(&args.photos, &embedder)?;
     let finder = args.finder.or_all();
-    let loader = args.engine.loader_for(inputs.photos())?;
+    let loader = args.adapter.onto(args.engine.loader_for(inputs.photos())?);
     let stages = Stages::open(&inputs, &finder, &loader, &embedder)?;
     let (described, skipped) = console::with_progress(inputs.len(), console::NOT_KEPT, |monitor| {
         let mut described = Vec::new();

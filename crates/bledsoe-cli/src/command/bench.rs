@@ -64,11 +64,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let photos = if args.dir.is_some() { Photos::Files(&items) } else { Photos::Memory(&examples) };
 
     let start = Instant::now();
-    let loader = args.engine.loader()?;
+    let loader = args.embedder.adapter.onto(args.engine.loader()?);
     let engine_seconds = start.elapsed().as_secs_f64();
     let name = args.embedder.name(&args.finder);
-    loader.preload(Some(args.finder.detector()), name);
-    let embedder = loader.embedder(name)?;
+    loader.preload(Some(args.finder.detector()), &name);
+    let embedder = loader.embedder(&name)?;
     let templates = embedder.templates().iter().map(|t| (t.clone(), t.size())).collect();
     let finder = args.finder.finder(&loader, templates)?;
     let start_up = StartUp { engine: engine_seconds, models: start.elapsed().as_secs_f64() - engine_seconds };

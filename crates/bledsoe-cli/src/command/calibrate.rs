@@ -7,7 +7,7 @@ use bledsoe::embed::Embedding;
 use serde_json::json;
 
 use crate::{
-    arguments::{EngineArgs, FinderArgs},
+    arguments::{AdapterArgs, EngineArgs, FinderArgs},
     console,
     gallery::{GalleryArgs, shown},
     portraits::{Inputs, Stages},
@@ -34,6 +34,8 @@ pub struct Args {
     #[command(flatten)]
     opening: GalleryArgs,
     #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]
     engine: EngineArgs,
@@ -41,13 +43,14 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let mut gallery = args.opening.open(&args.gallery)?;
+    args.adapter.check(&gallery.store().model().id)?;
     let Some(with) = &args.with else {
         let calibration = gallery.fit_anew()?;
         return tell(&args, &calibration, &[]);
     };
     let embedder = gallery.store().model().id.clone();
     let inputs = Inputs::open(std::slice::from_ref(with), &embedder)?;
-    let loader = args.engine.loader_for(inputs.photos())?;
+    let loader = args.adapter.onto(args.engine.loader_for(inputs.photos())?);
     let stages = Stages::open(&inputs, &args.finder, &loader, &embedder)?;
     let (mut strangers, mut mates): (BTreeMap<String, Embedding>, Vec<(String, Embedding)>) = Default::default();
     let skipped = console::with_progress(inputs.len(), console::NOT_KEPT, |monitor| {

@@ -19,7 +19,7 @@ use bledsoe::{
 use serde_json::json;
 
 use crate::{
-    arguments::{EngineArgs, FinderArgs, scan},
+    arguments::{AdapterArgs, EngineArgs, FinderArgs, scan},
     console,
 };
 
@@ -70,6 +70,8 @@ pub struct Args {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    adapter: AdapterArgs,
     #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]
@@ -125,14 +127,16 @@ struct Instruments {
 impl Instruments {
     fn new(args: &Args) -> Result<Self> {
         let table = args.embeddings.as_deref().map(table::read).transpose()?;
-        let name = match (&args.embedder, &table) {
-            (Some(name), _) => name.as_str(),
-            (None, Some((origin, _))) => origin.model.as_str(),
+        let name = match (&args.embedder, &table, args.adapter.get()) {
+            (Some(name), _, Some(adapter)) => adapter.id_on(name),
+            (Some(name), _, None) => name.clone(),
+            (None, Some((origin, _)), _) => origin.model.clone(),
+            (None, None, Some(adapter)) => adapter.id(),
             // The limits of the doctor were measured with this one.
-            (None, None) => FAST_EMBEDDER,
+            (None, None, None) => FAST_EMBEDDER.to_owned(),
         };
-        let loader = args.engine.loader()?;
-        let embedder = loader.embedder(name)?;
+        let loader = args.adapter.onto(args.engine.loader()?);
+        let embedder = loader.embedder(&name)?;
         let templates = embedder.templates().iter().map(|t| (t.clone(), t.size())).collect();
         let finder = args.finder.finder(&loader, templates)?;
         if finder.select != Select::Center {
@@ -140,7 +144,7 @@ impl Instruments {
         }
         let threshold = match args.threshold {
             Some(similarity) => Some(similarity),
-            None => loader.threshold(name)?.map(|threshold| threshold.similarity),
+            None => loader.threshold(&name)?.map(|threshold| threshold.similarity),
         };
         let Some(threshold) = threshold else {
             bail!("{name}: no threshold is known of this embedder: give one with --threshold");

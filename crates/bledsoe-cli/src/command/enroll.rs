@@ -90,10 +90,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut gallery = args.opening.find(&args.gallery)?;
     let embedder = match &gallery {
         Some(gallery) => embedder_given(&gallery.store().model().id, &args.embedder, &args.finder)?,
-        None => args.embedder.name(&args.finder).to_owned(),
+        None => args.embedder.name(&args.finder),
     };
     let inputs = Inputs::open(&args.photos, &embedder)?;
-    let loader = args.engine.loader_for(inputs.photos())?;
+    let loader = args.embedder.adapter.onto(args.engine.loader_for(inputs.photos())?);
     let stages = Stages::open(&inputs, &finder, &loader, &embedder)?;
     let mut outcome = Outcome::default();
     let skipped = console::with_progress(inputs.len(), KEPT, |monitor| {

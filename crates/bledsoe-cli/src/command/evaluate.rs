@@ -11,7 +11,7 @@ use bledsoe::{
 use serde_json::json;
 
 use crate::{
-    arguments::{EngineArgs, FinderArgs, is_table, scan},
+    arguments::{AdapterArgs, EngineArgs, FinderArgs, is_table, scan},
     console,
 };
 
@@ -35,6 +35,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]
     engine: EngineArgs,
@@ -42,6 +44,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let file = ClassifierFile::load(&args.model)?;
+    args.adapter.check(&file.embedder)?;
     let (tested, engine) = if is_table(&args.r#in) {
         let (origin, rows) = table::read(&args.r#in)?;
         (classify::test_table(&file, &origin, &rows, args.min_probability)?, None)
@@ -83,7 +86,7 @@ fn test_photos(args: &Args, file: &ClassifierFile) -> Result<(Tested, String)> {
         bail!("evaluate takes the one face of each photo that its folder names: use --select center or largest");
     }
     let scan = scan(&args.r#in)?;
-    let loader = args.engine.loader()?;
+    let loader = args.adapter.onto(args.engine.loader()?);
     let embedder = loader.embedder(&file.embedder)?;
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
     let tested = console::with_progress(scan.items.len(), console::NOT_KEPT, |monitor| {

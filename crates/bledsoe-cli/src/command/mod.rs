@@ -13,6 +13,8 @@ mod engine;
 mod enroll;
 mod evaluate;
 mod export;
+#[cfg(feature = "finetune")]
+mod finetune;
 mod forget;
 mod gallery;
 mod identify;
@@ -39,6 +41,8 @@ pub enum Command {
     Embed(embed::Args),
     Attributes(attributes::Args),
     Train(train::Args),
+    #[cfg(feature = "finetune")]
+    Finetune(Box<finetune::Args>),
     Evaluate(evaluate::Args),
     Benchmark(benchmark::Args),
     Bench(bench::Args),
@@ -71,6 +75,8 @@ impl Command {
             Self::Embed(args) => embed::run(args),
             Self::Attributes(args) => attributes::run(args),
             Self::Train(args) => train::run(args),
+            #[cfg(feature = "finetune")]
+            Self::Finetune(args) => finetune::run(*args),
             Self::Evaluate(args) => evaluate::run(args),
             Self::Benchmark(args) => benchmark::run(args),
             Self::Bench(args) => bench::run(args),

@@ -96,7 +96,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let embedder = embedder_of(&args.inputs, &args.embedder, &args.finder)?;
     let inputs = Inputs::open(&args.inputs, &embedder)?;
-    let loader = args.engine.loader_for(inputs.photos())?;
+    let loader = args.embedder.adapter.onto(args.engine.loader_for(inputs.photos())?);
     let stages = Stages::open(&inputs, &args.finder, &loader, &embedder)?;
     let (faces, skipped) = inputs.faces(stages.as_ref(), &embedder, console::NOT_KEPT)?;
     console::tell_skipped(&skipped, None);

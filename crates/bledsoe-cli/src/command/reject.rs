@@ -7,7 +7,7 @@ use bledsoe::gallery::Face;
 use serde_json::json;
 
 use crate::{
-    arguments::{EngineArgs, FinderArgs},
+    arguments::{AdapterArgs, EngineArgs, FinderArgs},
     console,
     gallery::{GalleryArgs, shown},
     portraits::{Inputs, Stages},
@@ -30,6 +30,8 @@ pub struct Args {
     #[command(flatten)]
     opening: GalleryArgs,
     #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]
     engine: EngineArgs,
@@ -41,8 +43,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let mut gallery = args.opening.open(&args.gallery)?;
     let embedder = gallery.store().model().id.clone();
+    args.adapter.check(&embedder)?;
     let inputs = Inputs::open(&args.photos, &embedder)?;
-    let loader = args.engine.loader_for(inputs.photos())?;
+    let loader = args.adapter.onto(args.engine.loader_for(inputs.photos())?);
     let stages = Stages::open(&inputs, &args.finder, &loader, &embedder)?;
     let (faces, skipped) = inputs.faces(stages.as_ref(), &embedder, console::NOT_KEPT)?;
     console::tell_skipped(&skipped, None);

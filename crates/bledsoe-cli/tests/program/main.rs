@@ -10,6 +10,8 @@ mod clusters;
 mod demo;
 mod detection;
 mod doctor;
+#[cfg(feature = "finetune")]
+mod finetune;
 mod galleries;
 mod lfw;
 mod models;

@@ -1,9 +1,11 @@
 //! Embedding: a face chip becomes a unit vector in which distance is similarity.
 //!
 //! An [`Embedder`] takes, for each face, one chip per template that it names, and gives one [`Embedding`]. There are
-//! [`NetworkEmbedder`] (one network) and [`Fusion`] (several embedders, joined); [`Members`] are taken out of a fusion's
-//! embeddings again. [`table`] keeps embeddings on disk.
+//! [`NetworkEmbedder`] (one network), [`Fusion`] (several embedders, joined) and [`Adapted`] (one with an [`Adapter`]
+//! behind it, which was learnt from the user's photos). [`Members`] are taken out of a fusion's embeddings again.
+//! [`table`] keeps embeddings on disk.
 
+mod adapter;
 mod dot;
 mod embedding;
 mod fusion;
@@ -11,6 +13,7 @@ mod members;
 mod network;
 pub mod table;
 
+pub use adapter::{About, Adapted, Adapter, Map, adapted_settings};
 pub use dot::dot;
 pub use embedding::Embedding;
 pub use fusion::Fusion;

@@ -45,6 +45,8 @@ const SCHEMA: &str = "message faces {
 }";
 const COLUMNS: usize = 12;
 const METADATA_KEY: &str = "bledsoe";
+/// Rows of a group.
+const GROUP: usize = 256;
 
 /// One embedded face.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -199,6 +201,20 @@ fn lists<W: Write + Send>(
         values.extend(row);
     }
     column::<FloatType, _>(group, &values, Some(&definition), Some(&repetition))
+}
+
+/// Writes a whole table to `path`, or nothing.
+///
+/// # Errors
+/// [`Error::Io`] when the disk fails, and as [`TableWriter`].
+pub fn write(path: &Path, origin: &Origin, rows: &[FaceRow]) -> Result<()> {
+    let unfinished = path.with_added_extension("tmp");
+    let file = File::create(&unfinished).map_err(|e| Error::io(&unfinished, e))?;
+    let mut writer = TableWriter::new(file, path, &origin.model, origin.dim)?;
+    rows.chunks(GROUP).try_for_each(|rows| writer.write(rows))?;
+    let file = writer.finish(origin)?;
+    file.sync_all().map_err(|e| Error::io(&unfinished, e))?;
+    std::fs::rename(&unfinished, path).map_err(|e| Error::io(path, e))
 }
 
 /// Reads what made a table, without its rows.

@@ -12,7 +12,7 @@ use crate::{
     Error, Result,
     align::Template,
     detect::{Cascade, CenterFace, Detector, Hog, Mmod},
-    embed::{Embedder, Fusion, NetworkEmbedder},
+    embed::{Adapted, Adapter, Embedder, Fusion, NetworkEmbedder},
     engine::{Engine, EngineConfig, Precision, Session},
     hash,
     landmark::{DetectedPoints, Landmarker, RegressionTrees, Scheme},
@@ -43,6 +43,7 @@ pub struct DetectorOptions {
 pub struct Loader {
     engine: Engine,
     store: Store,
+    adapter: Option<Arc<Adapter>>,
     loaded: Mutex<BTreeMap<String, String>>,
     /// The registry's networks, loaded once for all who use them.
     sessions: Mutex<BTreeMap<(String, Precision), Arc<dyn Session>>>,
@@ -55,7 +56,12 @@ impl Loader {
     /// [`Error::Engine`] when the engine asked for does not load.
     pub fn new(config: &EngineConfig, models: Option<&Path>) -> Result<Self> {
         let (engine, store) = (Engine::open(config)?, Store::new(models));
-        Ok(Self { engine, store, loaded: Mutex::default(), sessions: Mutex::default() })
+        Ok(Self { engine, store, adapter: None, loaded: Mutex::default(), sessions: Mutex::default() })
+    }
+
+    /// The same with an adapter: its embedders are those with it behind them, and no others.
+    pub fn with_adapter(self, adapter: Option<Arc<Adapter>>) -> Self {
+        Self { adapter, ..self }
     }
 
     /// The engine, for people and for results.
@@ -76,11 +82,14 @@ impl Loader {
         Registry::embedded()?.template(name).cloned()
     }
 
-    /// The default threshold of an embedder or fusion, where one was measured.
+    /// The default threshold of an embedder or fusion, or of the adapter behind it, where one was measured.
     ///
     /// # Errors
-    /// [`Error::Model`] when the embedder is not known.
+    /// [`Error::Model`] when the embedder is not known; [`Error::Mismatch`] as for [`Loader::embedder`].
     pub fn threshold(&self, embedder: &str) -> Result<Option<Threshold>> {
+        if let (_, Some(adapter)) = self.with_or_without(embedder)? {
+            return Ok(adapter.about().threshold.clone());
+        }
         if embedder.contains('+') {
             let fusion = Registry::embedded()?.fusions().iter().find(|fusion| fusion.id == embedder);
             return Ok(fusion.and_then(|fusion| fusion.threshold.clone()));
@@ -94,11 +103,37 @@ impl Loader {
     }
 
     /// The embedder called `name`: of the registry, a file (`.onnx` with its contract beside it, or dlib's `.dat`), or
-    /// several joined by `+`.
+    /// several joined by `+`; with `+adapter-…` at its end, that with the loader's adapter behind it.
     ///
     /// # Errors
-    /// [`Error::Model`] when it is not known or not on this machine.
+    /// [`Error::Model`] when it is not known or not on this machine; [`Error::Mismatch`] when it has an adapter that the
+    /// loader lacks, or the loader one that it lacks, or the adapter was made for another embedder.
     pub fn embedder(&self, name: &str) -> Result<Box<dyn Embedder>> {
+        let (name, adapter) = self.with_or_without(name)?;
+        let base = self.base_embedder(name)?;
+        Ok(match adapter {
+            Some(adapter) => Box::new(Adapted::new(base, Arc::clone(adapter))?),
+            None => base,
+        })
+    }
+
+    /// The embedder's own name, and the adapter behind it: the loader's, if both have one and it is the same.
+    fn with_or_without<'a>(&self, name: &'a str) -> Result<(&'a str, Option<&Arc<Adapter>>)> {
+        let (base, asked) = Adapter::split(name).map_or((name, None), |(base, asked)| (base, Some(asked)));
+        match (asked, &self.adapter) {
+            (None, None) => Ok((base, None)),
+            (Some(asked), Some(adapter)) if asked == adapter.name() => Ok((base, Some(adapter))),
+            (Some(_), None) => {
+                Err(Error::Mismatch(format!("{name} takes the adapter of that name: give it (--adapter)")))
+            }
+            (_, Some(adapter)) => Err(Error::Mismatch(format!(
+                "embeddings of {name} are needed, but with this adapter they are of {}",
+                adapter.id_on(base)
+            ))),
+        }
+    }
+
+    fn base_embedder(&self, name: &str) -> Result<Box<dyn Embedder>> {
         let names: Vec<&str> = name.split('+').collect();
         if let [one] = names.as_slice() {
             return self.network_embedder(one);
@@ -141,6 +176,7 @@ impl Loader {
     pub fn preload(&self, detector: Option<&str>, embedder: &str) {
         let detectors =
             detector.into_iter().flat_map(|d| d.split(',')).enumerate().map(|(stage, name)| (name, precision(stage)));
+        let embedder = Adapter::split(embedder).map_or(embedder, |(base, _)| base);
         let embedders = embedder.split('+').map(|name| (name, Precision::Fast));
         let networks: Vec<(&str, Precision)> = detectors.chain(embedders).collect();
         networks.into_par_iter().for_each(|(name, precision)| {

@@ -8,6 +8,7 @@
 //! - [`benchmark`]: the figures of a protocol, with plots and the worst errors;
 //! - [`clusters`]: who was put together, with the doubtful faces apart;
 //! - [`doctor`]: what is wrong with a folder of photos;
+//! - `finetune`: how an adapter was trained (cargo feature `finetune`);
 //! - [`space`]: embeddings as points in two and three dimensions;
 //! - [`tuning`]: the settings that a search tried.
 //!
@@ -35,6 +36,8 @@ pub mod annotate;
 pub mod benchmark;
 pub mod clusters;
 pub mod doctor;
+#[cfg(feature = "finetune")]
+pub mod finetune;
 pub mod identification;
 mod page;
 mod plot;

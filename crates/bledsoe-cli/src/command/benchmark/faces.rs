@@ -24,7 +24,7 @@ const PICTURE: u32 = 200;
 #[derive(clap::Args, Debug, Clone)]
 pub struct FacesArgs {
     /// Take the embeddings from this table (`bledsoe embed` made it of the same folder) instead of computing them
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["embedder", "accurate"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["embedder", "accurate", "adapter"])]
     embeddings: Option<PathBuf>,
     #[command(flatten)]
     embedder: EmbedderArgs,
@@ -50,8 +50,8 @@ impl FacesArgs {
             Some(table) => (Faces::of_table(table)?, None, BTreeMap::new()),
             None => {
                 let scan = scan(images)?;
-                let loader = self.engine.loader()?;
-                let embedder = loader.embedder(self.embedder.name(&self.finder))?;
+                let loader = self.embedder.adapter.onto(self.engine.loader()?);
+                let embedder = loader.embedder(&self.embedder.name(&self.finder))?;
                 let source = self.finder.source(images, &loader, embedder.as_ref())?;
                 let total = wanted.map_or(scan.items.len(), HashSet::len);
                 let faces = console::with_progress(total, console::EMBED_FIRST, |monitor| {

@@ -124,7 +124,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         None => embedder_of(&args.inputs, &args.embedder, &args.finder)?,
     };
     let inputs = Inputs::open(&args.inputs, &embedder)?;
-    let loader = args.engine.loader_for(inputs.photos())?;
+    let loader = args.embedder.adapter.onto(args.engine.loader_for(inputs.photos())?);
     let finder = args.finder.or_all();
     let stages = Stages::open(&inputs, &finder, &loader, &embedder)?;
     let (found, skipped) = inputs.faces(stages.as_ref(), &embedder, console::EMBED_FIRST)?;

@@ -26,12 +26,13 @@ struct Identified {
 
 pub fn run(args: &Args, model: &Path, photos: &[PathBuf]) -> Result<ExitCode> {
     let file = ClassifierFile::load(model)?;
+    args.adapter.check(&file.embedder)?;
     if args.min_probability.is_some_and(|p| !(0.0..=1.0).contains(&p)) {
         bail!("--min-probability: expected 0 to 1");
     }
     let scans = photos.iter().map(|input| Ok((input, scan(input)?))).collect::<Result<Vec<_>>>()?;
     let total = scans.iter().map(|(_, scan)| scan.items.len()).sum();
-    let loader = args.engine.loader_for(total)?;
+    let loader = args.adapter.onto(args.engine.loader_for(total)?);
     for (input, _) in &scans {
         args.finder.preload(input, &loader, &file.embedder)?;
     }

@@ -34,12 +34,13 @@ struct Identified {
 pub fn run(args: &Args, path: &Path, photos: &[PathBuf]) -> Result<ExitCode> {
     let gallery = args.opening.open(path)?;
     let embedder = gallery.store().model().id.clone();
+    args.adapter.check(&embedder)?;
     let inputs = Inputs::open(photos, &embedder)?;
     if let Some(folder) = &args.annotate {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     let finder = args.finder.or_all();
-    let loader = args.engine.loader_for(inputs.photos())?;
+    let loader = args.adapter.onto(args.engine.loader_for(inputs.photos())?);
     let stages = Stages::open(&inputs, &finder, &loader, &embedder)?;
     let (identified, skipped) = console::with_progress(inputs.len(), console::NOT_KEPT, |monitor| {
         let mut identified: Vec<Identified> = Vec::new();

@@ -8,7 +8,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, bail};
 
 use crate::{
-    arguments::{EngineArgs, FinderArgs},
+    arguments::{AdapterArgs, EngineArgs, FinderArgs},
     gallery::{GalleryArgs, RuleArgs},
 };
 
@@ -52,6 +52,8 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     opening: GalleryArgs,
+    #[command(flatten)]
+    adapter: AdapterArgs,
     #[command(flatten)]
     finder: FinderArgs,
     #[command(flatten)]

@@ -100,7 +100,7 @@ pub fn run(args: &Args, file: &Path) -> Result<ExitCode> {
 fn embeddings(args: &Args) -> Result<(Origin, Vec<FaceRow>)> {
     if is_table(&args.r#in) {
         let (origin, rows) = table::read(&args.r#in)?;
-        if let Some(asked) = args.embedder.asked(&args.finder).filter(|&asked| asked != origin.model) {
+        if let Some(asked) = args.embedder.asked(&args.finder).filter(|asked| *asked != origin.model) {
             bail!("{} holds embeddings of {}, not of {asked}", args.r#in.display(), origin.model);
         }
         return Ok((origin, rows));
@@ -109,8 +109,8 @@ fn embeddings(args: &Args) -> Result<(Origin, Vec<FaceRow>)> {
         bail!("train takes the one face of each photo that is labelled: use --select center or largest");
     }
     let scan = scan(&args.r#in)?;
-    let loader = args.engine.loader()?;
-    let embedder = loader.embedder(args.embedder.name(&args.finder))?;
+    let loader = args.embedder.adapter.onto(args.engine.loader()?);
+    let embedder = loader.embedder(&args.embedder.name(&args.finder))?;
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
     let out = args.out.with_added_extension("parquet");
     let if_stopped = "finished work is kept: run the same again to go on";

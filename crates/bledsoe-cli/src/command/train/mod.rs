@@ -144,8 +144,8 @@ fn train_photos(args: &Args, training: &Training) -> Result<(Trained, String)> {
         bail!("train takes the one face of each photo that its folder names: use --select center or largest");
     }
     let scan = scan(&args.r#in)?;
-    let loader = args.engine.loader()?;
-    let embedder = loader.embedder(args.embedder.name(&args.finder))?;
+    let loader = args.embedder.adapter.onto(args.engine.loader()?);
+    let embedder = loader.embedder(&args.embedder.name(&args.finder))?;
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
     let partial = args.out.with_added_extension("partial");
     let if_stopped = "finished work is kept: run the same again to go on";
@@ -166,7 +166,7 @@ fn check_input(args: &Args, origin: &Origin) -> Result<()> {
     if args.augment.is_some_and(|a| !a.is_none()) {
         bail!("embeddings cannot be augmented: give the photos instead of {}", args.r#in.display());
     }
-    if let Some(asked) = args.embedder.asked(&args.finder).filter(|&asked| asked != origin.model) {
+    if let Some(asked) = args.embedder.asked(&args.finder).filter(|asked| *asked != origin.model) {
         bail!("{} holds embeddings of {}, not of {asked}", args.r#in.display(), origin.model);
     }
     Ok(())

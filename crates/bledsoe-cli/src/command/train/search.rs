@@ -89,8 +89,8 @@ fn of_photos(args: &Args, search: &Search) -> Result<(Tuning, Option<String>)> {
         bail!("train takes the one face of each photo that its folder names: use --select center or largest");
     }
     let scan = scan(&args.r#in)?;
-    let loader = args.engine.loader()?;
-    let embedder = loader.embedder(args.embedder.name(&args.finder))?;
+    let loader = args.embedder.adapter.onto(args.engine.loader()?);
+    let embedder = loader.embedder(&args.embedder.name(&args.finder))?;
     let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
     let partial = args.out.with_added_extension("partial");
     let if_stopped = "finished work is kept: run the same again to go on";

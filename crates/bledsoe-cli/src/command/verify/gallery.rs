@@ -20,7 +20,7 @@ pub fn run(args: &Args, path: &Path, name: &str, photo: &Path) -> Result<ExitCod
     let gallery = args.opening.open(path)?;
     let embedder = embedder_given(&gallery.store().model().id, &args.embedder, &args.finder)?;
     let inputs = Inputs::open(&[PathBuf::from(photo)], &embedder)?;
-    let loader = args.engine.loader_for(inputs.photos())?;
+    let loader = args.embedder.adapter.onto(args.engine.loader_for(inputs.photos())?);
     let stages = Stages::open(&inputs, &args.finder, &loader, &embedder)?;
     let (faces, skipped) = inputs.faces(stages.as_ref(), &embedder, console::NOT_KEPT)?;
     if let Some(skipped) = skipped.first() {

@@ -10,10 +10,11 @@ use super::Args;
 use crate::{arguments::scan, console};
 
 pub fn run(args: &Args, a: &Path, b: &Path) -> Result<ExitCode> {
-    let loader = args.engine.loader_for(2)?;
-    loader.preload(Some(args.finder.detector()), args.embedder.name(&args.finder));
-    let embedder = loader.embedder(args.embedder.name(&args.finder))?;
-    let (threshold, origin) = match (args.threshold, loader.threshold(args.embedder.name(&args.finder))?) {
+    let loader = args.embedder.adapter.onto(args.engine.loader_for(2)?);
+    let name = args.embedder.name(&args.finder);
+    loader.preload(Some(args.finder.detector()), &name);
+    let embedder = loader.embedder(&name)?;
+    let (threshold, origin) = match (args.threshold, loader.threshold(&name)?) {
         (Some(given), _) => (given, "given".to_owned()),
         (None, Some(known)) => (known.similarity, format!("false accept rate {} on {}", known.far, known.measured_on)),
         (None, None) => bail!("no threshold was measured for {}: give one with --threshold", embedder.id()),
