@@ -185,7 +185,7 @@ fn name(kind: &ClassifierKind) -> &'static str {
 }
 
 /// A classifier with its parameters: `svm-rbf, C 3, gamma 1`.
-pub fn parameters(kind: &ClassifierKind) -> String {
+fn parameters(kind: &ClassifierKind) -> String {
     let name = name(kind);
     match kind {
         ClassifierKind::SvmLinear { c } | ClassifierKind::SvmRbf { c, gamma: None } => format!("{name}, C {c}"),

@@ -29,9 +29,10 @@ const STOPPED: &str = "no setting was tried enough; embeddings are kept: run the
 
 #[derive(clap::Args)]
 pub struct SearchArgs {
-    /// Try out which classifier, C, gamma, k, augmentation and, where the embedder is a fusion, which of its members
-    /// suit these photos, by cross-validation, and train with the best. What --classifier, --c, --gamma, --k, --augment or an embedder
-    /// named says is not varied. The same seed gives the same answer; Ctrl-C ends with the best so far
+    /// Try out which classifier, C, gamma, k, augmentation and, where the embedder is a fusion, which of its members suit
+    /// these photos, by cross-validation, and train with the best; of ties the simplest. What --classifier, --c, --gamma,
+    /// --k, --augment, --epochs or an embedder named by --embedder, --fast or --accurate says is not varied. The same
+    /// seed gives the same answer. Ctrl-C ends with the best so far
     #[arg(long)]
     pub search: bool,
     /// Write what the search tried as one HTML file
