@@ -42,7 +42,7 @@ pub mod mining;
 pub mod shape;
 pub mod training;
 
-pub use examples::{Examples, LeftOut};
+pub use examples::{Examples, LEAST_PEOPLE, LeftOut};
 pub use loss::Loss;
 pub use measure::Measure;
 pub use mining::Mining;
