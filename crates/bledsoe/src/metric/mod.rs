@@ -1,9 +1,9 @@
 //! Metric learning: an embedder's vectors, made to tell *these* people better apart.
 //!
-//! In: embeddings of one embedder, each with its person ([`Examples`]). Out: an [`Adapter`], a small map behind the
-//! embedder, which itself stays as it is. The map begins as the identity and is moved by gradients (candle's) of a
-//! [`Loss`] over batches of a few people with a few photos each. Some people are held out; the map that does best on
-//! them is kept, and that may be the identity.
+//! In: embeddings of one embedder, each with its person ([`Examples`]). Out: the map of an
+//! [`Adapter`](crate::embed::Adapter), which stands behind the embedder; that stays as it is. The map begins as the
+//! identity and is moved by gradients (candle's) of a [`Loss`] over batches of a few people with a few photos each. Some
+//! people are held out; the map that does best on them is kept, and that may be the identity.
 //!
 //! - [`loss`]: triplets (FaceNet's), ArcFace, supervised contrastive;
 //! - [`mining`]: which triplets of a batch are learnt from;
@@ -42,7 +42,7 @@ pub mod mining;
 pub mod shape;
 pub mod training;
 
-pub use examples::{Examples, LeftOut};
+pub use examples::{Examples, LEAST_PEOPLE, LeftOut};
 pub use loss::Loss;
 pub use measure::Measure;
 pub use mining::Mining;
