@@ -13,31 +13,16 @@ import sklearn
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics.pairwise import rbf_kernel
 
+from synthetic import gauss, unit
+
 TRAIN, TEST, DIM, CLASSES = 90, 30, 16, 3
 GAMMA, PENALTY, JITTER = 1.0, 0.1, 1e-6
-
-
-def splitmix(n):
-    """SplitMix64's output for the counter n."""
-    z = (n + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-def gauss(n):
-    """Nearly normal numbers for counters n: twelve uniform ones less six, exact in f64."""
-    twelve = splitmix(n[..., None] * np.uint64(12) + np.arange(12, dtype=np.uint64))
-    return (twelve >> np.uint64(40)).astype(np.float64).sum(axis=-1) / 2**24 - 6
 
 
 def data():
     rows = TRAIN + TEST
     x = gauss(np.arange(rows * DIM, dtype=np.uint64)).reshape(rows, DIM)
-    square = np.zeros(rows)
-    for d in range(DIM):
-        square = square + x[:, d] * x[:, d]
-    x = (x / np.sqrt(square)[:, None]).astype(np.float32).astype(np.float64)
+    x = unit(x).astype(np.float64)
     noise = gauss(np.arange(rows, dtype=np.uint64) + np.uint64(1_000_000))
     numbers = 40.0 + 20.0 * x[:, 0] + 30.0 * x[:, 1] * x[:, 2] + noise
     classes = (numbers > 36.0).astype(int) + (numbers > 44.0).astype(int)

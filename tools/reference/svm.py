@@ -12,32 +12,13 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import log_loss
 from sklearn.svm import SVC, LinearSVC
 
+from synthetic import people
+
 CLASSES, TRAIN, TEST, DIM, NOISE = 40, 12, 25, 32, 1.125
 
 
-def splitmix(n):
-    """SplitMix64's output for the counter n."""
-    z = (n + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-def gauss(n):
-    """Nearly normal numbers for counters n: twelve uniform ones less six, exact in f64."""
-    twelve = splitmix(n[..., None] * np.uint64(12) + np.arange(12, dtype=np.uint64))
-    return (twelve >> np.uint64(40)).astype(np.float64).sum(axis=-1) / 2**24 - 6
-
-
 def data():
-    per = TRAIN + TEST
-    centres = gauss(np.arange(CLASSES * DIM, dtype=np.uint64)).reshape(CLASSES, 1, DIM)
-    noise = gauss(np.arange(CLASSES * per * DIM, dtype=np.uint64) + np.uint64(1_000_000)).reshape(CLASSES, per, DIM)
-    x = centres + NOISE * noise
-    square = np.zeros(x.shape[:2])
-    for d in range(DIM):
-        square = square + x[:, :, d] * x[:, :, d]
-    x = (x / np.sqrt(square)[:, :, None]).astype(np.float32)
+    x = people(CLASSES, TRAIN + TEST, DIM, NOISE)
     labels = np.arange(CLASSES)
     return (x[:, :TRAIN].reshape(-1, DIM), np.repeat(labels, TRAIN), x[:, TRAIN:].reshape(-1, DIM), np.repeat(labels, TEST))
 
