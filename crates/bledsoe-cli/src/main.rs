@@ -6,6 +6,7 @@ mod console;
 mod arguments;
 mod command;
 mod gallery;
+mod learning;
 mod portraits;
 
 use std::process::ExitCode;

@@ -89,6 +89,7 @@ mod folds;
 pub mod geometry;
 pub mod hash;
 pub mod package;
+mod whole_file;
 
 pub mod align;
 pub mod attribute;

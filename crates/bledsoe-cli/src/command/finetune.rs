@@ -1,10 +1,6 @@
 //! `bledsoe finetune`
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Instant,
-};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::{Result, bail};
 use bledsoe::{
@@ -12,16 +8,12 @@ use bledsoe::{
     embed::{About, Adapter, table},
     metric::{Examples, LeftOut, Loss, Measure, Mining, Shape, Trained, Training, train},
     model::Threshold,
-    pipeline,
     report::finetune::{Report, write},
 };
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::{
-    arguments::{EmbedderArgs, EngineArgs, FinderArgs, is_table, scan},
-    console,
-};
+use crate::{console, learning::EmbeddingArgs};
 
 /// Learn from your own photos an adapter, which makes an embedder tell your people better apart.
 ///
@@ -75,11 +67,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    embedder: EmbedderArgs,
-    #[command(flatten)]
-    finder: FinderArgs,
-    #[command(flatten)]
-    engine: EngineArgs,
+    learning: EmbeddingArgs,
 }
 
 #[derive(clap::Args)]
@@ -173,10 +161,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         patience: args.patience,
         held_out: args.held_out,
         seed: args.seed,
-        device: args.engine.config().device,
+        device: args.learning.engine.config().device,
     };
     training.check()?;
-    if args.embedder.adapter.get().is_some() {
+    if args.learning.embedder.adapter.get().is_some() {
         bail!("--adapter: an adapter is learnt on an embedder without one");
     }
     for file in [Some(&args.out), args.report.as_ref()].into_iter().flatten() {
@@ -243,7 +231,9 @@ fn gather(args: &Args) -> Result<Gathered> {
     let mut gathered: Option<Gathered> = None;
     let single = args.inputs.len() == 1;
     for (number, input) in args.inputs.iter().enumerate() {
-        let (origin, mut rows) = embeddings(args, input, number)?;
+        let extension = if number == 0 { "parquet".to_owned() } else { format!("{}.parquet", number + 1) };
+        let kept = args.out.with_added_extension(extension);
+        let (origin, mut rows) = args.learning.embeddings(input, &kept, "try")?;
         let about = json!({
             "in": input.file_name().map(|name| name.to_string_lossy()), "photos": rows.len(), "embedded": origin.settings,
         });
@@ -269,34 +259,6 @@ fn gather(args: &Args) -> Result<Gathered> {
         Some(gathered) => Ok(gathered),
         None => bail!("nothing to learn from was named"),
     }
-}
-
-/// The embeddings of what was named. Those of photos are kept beside the adapter: for the next try, and for a run that
-/// was stopped to go on.
-fn embeddings(args: &Args, input: &Path, number: usize) -> Result<(table::Origin, Vec<table::FaceRow>)> {
-    if is_table(input) {
-        let (origin, rows) = table::read(input)?;
-        if let Some(asked) = args.embedder.asked(&args.finder).filter(|asked| *asked != origin.model) {
-            bail!("{} holds embeddings of {}, not of {asked}", input.display(), origin.model);
-        }
-        return Ok((origin, rows));
-    }
-    if args.finder.takes_all() {
-        bail!("finetune takes the one face of each photo that its folder names: use --select center or largest");
-    }
-    let scan = scan(input)?;
-    let loader = args.engine.loader()?;
-    let embedder = loader.embedder(&args.embedder.name(&args.finder))?;
-    let source = args.finder.source(input, &loader, embedder.as_ref())?;
-    let extension = if number == 0 { "parquet".to_owned() } else { format!("{}.parquet", number + 1) };
-    let out = args.out.with_added_extension(extension);
-    let if_stopped = "finished work is kept: run the same again to go on";
-    console::with_progress(scan.items.len(), if_stopped, |monitor| {
-        pipeline::embed::embed(&scan, source.as_ref(), embedder.as_ref(), loader.engine(), &out, true, monitor)
-    })?;
-    eprintln!("engine: {}", loader.engine());
-    eprintln!("the embeddings are kept in {}: give it instead of {} for another try", out.display(), input.display());
-    Ok(table::read(&out)?)
 }
 
 fn left(left_out: &LeftOut) -> String {

@@ -14,7 +14,7 @@ use super::{
     svm::{PairDecisions, Pairs, Rest, Sigmoid},
     tuning::Searched,
 };
-use crate::{Error, Result, model::Registry};
+use crate::{Error, Result, model::Registry, whole_file};
 
 const MAGIC: &[u8; 8] = b"bledsoe\n";
 /// Without and with a search.
@@ -157,10 +157,7 @@ impl ClassifierFile {
     /// # Errors
     /// [`Error::Io`] when the disk fails.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let bytes = self.to_bytes()?;
-        let unfinished = path.with_added_extension("tmp");
-        std::fs::write(&unfinished, bytes).map_err(|e| Error::io(&unfinished, e))?;
-        std::fs::rename(&unfinished, path).map_err(|e| Error::io(path, e))
+        whole_file::write(path, &self.to_bytes()?)
     }
 
     /// Reads and checks the file at `path`.

@@ -15,7 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, Fix, Kind};
-use crate::{Error, Result, dataset::Skipped, hash};
+use crate::{Error, Result, dataset::Skipped, hash, whole_file};
 
 /// Where photos go that are suggested to be taken out: a hidden folder, which no scan looks into.
 pub const QUARANTINE: &str = ".bledsoe-quarantine";
@@ -102,15 +102,15 @@ fn replace(path: &Path, moves: &[Move]) -> Result<()> {
         text += &serde_json::to_string(one).map_err(|e| Error::Invalid(e.to_string()))?;
         text.push('\n');
     }
-    let unfinished = path.with_added_extension("tmp");
-    let write = || {
-        let mut file = fs::File::create(&unfinished)?;
-        file.write_all(text.as_bytes())?;
-        // On disk before the first photo moves.
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    };
-    write().map_err(|e| Error::io(path, e))
+    whole_file::replace(path, |unfinished| {
+        let write = || {
+            let mut file = fs::File::create(unfinished)?;
+            file.write_all(text.as_bytes())?;
+            // On disk before the first photo moves.
+            file.sync_all()
+        };
+        write().map_err(|e| Error::io(path, e))
+    })
 }
 
 /// Reads a list.

@@ -27,6 +27,7 @@ use crate::{
     detect::Detection,
     geometry::{Point, Rect},
     landmark::{Landmarks, Scheme},
+    whole_file,
 };
 
 const SCHEMA: &str = "message faces {
@@ -208,13 +209,12 @@ fn lists<W: Write + Send>(
 /// # Errors
 /// [`Error::Io`] when the disk fails, and as [`TableWriter`].
 pub fn write(path: &Path, origin: &Origin, rows: &[FaceRow]) -> Result<()> {
-    let unfinished = path.with_added_extension("tmp");
-    let file = File::create(&unfinished).map_err(|e| Error::io(&unfinished, e))?;
-    let mut writer = TableWriter::new(file, path, &origin.model, origin.dim)?;
-    rows.chunks(GROUP).try_for_each(|rows| writer.write(rows))?;
-    let file = writer.finish(origin)?;
-    file.sync_all().map_err(|e| Error::io(&unfinished, e))?;
-    std::fs::rename(&unfinished, path).map_err(|e| Error::io(path, e))
+    whole_file::replace(path, |unfinished| {
+        let file = File::create(unfinished).map_err(|e| Error::io(path, e))?;
+        let mut writer = TableWriter::new(file, path, &origin.model, origin.dim)?;
+        rows.chunks(GROUP).try_for_each(|rows| writer.write(rows))?;
+        writer.finish(origin)?.sync_all().map_err(|e| Error::io(path, e))
+    })
 }
 
 /// Reads what made a table, without its rows.

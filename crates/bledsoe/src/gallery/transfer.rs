@@ -22,6 +22,7 @@ use crate::{
         table::{self, FaceRow, TableWriter},
     },
     landmark::{Landmarks, Scheme},
+    whole_file,
 };
 
 /// The version of the JSON file.
@@ -127,7 +128,7 @@ impl Gallery {
         }
         let exported = Exported { version: VERSION, model: self.store().model().clone(), people };
         let text = serde_json::to_vec(&exported).map_err(|e| Error::Invalid(e.to_string()))?;
-        replace(path, |unfinished| std::fs::write(unfinished, text).map_err(|e| Error::io(unfinished, e)))
+        whole_file::write(path, &text)
     }
 
     /// Writes the enrolled templates as a table of embeddings, which `train`, pandas and others read; labels and
@@ -138,7 +139,7 @@ impl Gallery {
     pub fn export_table(&self, path: &Path) -> Result<()> {
         let model = self.store().model().clone();
         let names: BTreeMap<_, _> = self.store().people()?.into_iter().map(|person| (person.id, person.name)).collect();
-        replace(path, |unfinished| {
+        whole_file::replace(path, |unfinished| {
             let file = File::create(unfinished).map_err(|e| Error::io(unfinished, e))?;
             let mut writer = TableWriter::new(file, path, &model.id, model.dim)?;
             let mut rows = Vec::new();
@@ -210,14 +211,4 @@ fn row(person: Option<String>, origin: Origin, vector: Vec<f32>) -> FaceRow {
         landmarks: Landmarks { scheme: Scheme::Arcface5, points: Vec::new() },
         vector,
     }
-}
-
-/// Writes a file whole or not at all.
-fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let unfinished = path.with_added_extension("tmp");
-    let written = write(&unfinished).and_then(|()| std::fs::rename(&unfinished, path).map_err(|e| Error::io(path, e)));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    written
 }

@@ -8,7 +8,7 @@ use image::{
 };
 
 use super::Photo;
-use crate::{Error, Result};
+use crate::{Error, Result, whole_file};
 
 impl Photo {
     /// The photo as a JPEG of `quality` 1 to 100.
@@ -42,11 +42,6 @@ impl Photo {
     pub fn save(&self, path: &Path) -> Result<()> {
         let jpeg = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("jpg") || e.eq_ignore_ascii_case("jpeg"));
         let bytes = if jpeg { self.to_jpeg(95)? } else { self.to_png()? };
-        let unfinished = path.with_added_extension("tmp");
-        let written = std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&unfinished);
-        }
-        written.map_err(|e| Error::io(path, e))
+        whole_file::write(path, &bytes)
     }
 }

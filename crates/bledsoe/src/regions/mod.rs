@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 pub use merge::{Merged, merge};
 pub use packet::parse;
 
-use crate::{Error, Result, geometry::Rect, photo::Metadata};
+use crate::{Error, Result, geometry::Rect, photo::Metadata, whole_file};
 
 /// A face marked in a photo.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,9 +114,7 @@ pub fn write(photo: &Path, metadata: &Metadata, regions: &[FaceRegion]) -> Resul
     let others = || elsewhere(photo, metadata).map(Option::unwrap_or_default);
     let merged = merge(before.as_deref(), &metadata.stored, regions, others, &file)?;
     if merged.text.as_bytes() != before.as_deref().unwrap_or_default() {
-        let unfinished = file.with_added_extension("tmp");
-        std::fs::write(&unfinished, &merged.text).map_err(|e| Error::io(&unfinished, e))?;
-        std::fs::rename(&unfinished, &file).map_err(|e| Error::io(&file, e))?;
+        whole_file::write(&file, merged.text.as_bytes())?;
     }
     Ok(merged.written)
 }

@@ -16,7 +16,7 @@
 //! other rows to one without a vector are left out when the index is read.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufReader, BufWriter, Read, Take, Write},
     ops::Range,
     path::Path,
@@ -30,7 +30,7 @@ use super::{
     graph::Links,
     vectors::{Numbers, Vectors},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, whole_file};
 
 const MAGIC: &[u8; 16] = b"bledsoe search 1";
 const STORAGES: [Storage; 6] =
@@ -196,14 +196,14 @@ impl From<Error> for Fault {
 }
 
 fn save(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
-    let unfinished = path.with_added_extension("tmp");
-    let written = File::create(&unfinished).and_then(|file| {
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        write(&mut out)?;
-        out.into_inner()?.sync_all()?;
-        fs::rename(&unfinished, path)
-    });
-    written.map_err(|e| Error::io(path, e))
+    whole_file::replace(path, |unfinished| {
+        let written = File::create(unfinished).and_then(|file| {
+            let mut out = BufWriter::with_capacity(1 << 20, file);
+            write(&mut out)?;
+            out.into_inner()?.sync_all()
+        });
+        written.map_err(|e| Error::io(path, e))
+    })
 }
 
 fn open<T>(path: &Path, parse: impl FnOnce(&mut Take<BufReader<File>>) -> Result<T, Fault>) -> Result<T> {

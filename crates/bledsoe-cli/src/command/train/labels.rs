@@ -10,18 +10,13 @@ use anyhow::{Result, bail};
 use bledsoe::{
     attribute::{Examples, Figures, Head, Joined, Kernel, Task, Training, train},
     dataset::labels::Labels,
-    embed::table::{self, FaceRow, Origin},
     hash::sha256,
-    pipeline,
 };
 use clap::ValueEnum;
 use serde_json::json;
 
 use super::Args;
-use crate::{
-    arguments::{is_table, scan},
-    console,
-};
+use crate::console;
 
 /// Names that `attributes` needs for itself.
 const RESERVED: [&str; 3] = ["path", "face", "box"];
@@ -74,7 +69,7 @@ pub fn run(args: &Args, file: &Path) -> Result<ExitCode> {
     if !labels.groupings().iter().any(|name| name == target) {
         bail!("{}: no column {target:?}; there are {}", file.display(), labels.groupings().join(", "));
     }
-    let (origin, rows) = embeddings(args)?;
+    let (origin, rows) = args.learning.embeddings(&args.r#in, &args.out.with_added_extension("parquet"), "label")?;
     let (examples, joined) = Examples::join(origin.dim, &rows, &labels, target, asked.task.into())?;
     let training = Training { centres: asked.centres, seed: args.seed };
     let mut head = train(&origin.model, target, &examples, &training)?;
@@ -93,37 +88,6 @@ pub fn run(args: &Args, file: &Path) -> Result<ExitCode> {
         tell(args, &head, &joined, start.elapsed().as_secs_f64());
     }
     Ok(console::exit_code(&origin.skipped))
-}
-
-/// The embeddings of what was named. Those of photos are kept beside the head: for the next label, and for a run that
-/// was stopped to go on.
-fn embeddings(args: &Args) -> Result<(Origin, Vec<FaceRow>)> {
-    if is_table(&args.r#in) {
-        let (origin, rows) = table::read(&args.r#in)?;
-        if let Some(asked) = args.embedder.asked(&args.finder).filter(|asked| *asked != origin.model) {
-            bail!("{} holds embeddings of {}, not of {asked}", args.r#in.display(), origin.model);
-        }
-        return Ok((origin, rows));
-    }
-    if args.finder.takes_all() {
-        bail!("train takes the one face of each photo that is labelled: use --select center or largest");
-    }
-    let scan = scan(&args.r#in)?;
-    let loader = args.embedder.adapter.onto(args.engine.loader()?);
-    let embedder = loader.embedder(&args.embedder.name(&args.finder))?;
-    let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
-    let out = args.out.with_added_extension("parquet");
-    let if_stopped = "finished work is kept: run the same again to go on";
-    console::with_progress(scan.items.len(), if_stopped, |monitor| {
-        pipeline::embed::embed(&scan, source.as_ref(), embedder.as_ref(), loader.engine(), &out, true, monitor)
-    })?;
-    eprintln!("engine: {}", loader.engine());
-    eprintln!(
-        "the embeddings are kept in {}: give it instead of {} for another label",
-        out.display(),
-        args.r#in.display()
-    );
-    Ok(table::read(&out)?)
 }
 
 fn tell(args: &Args, head: &Head, joined: &Joined, seconds: f64) {

@@ -8,13 +8,14 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use anyhow::{Result, bail};
 use bledsoe::{
     classify::{self, Augmentation, ClassifierKind, Trained, Training},
-    embed::table::{self, Origin},
+    embed::table::{FaceRow, Origin},
 };
 use serde_json::json;
 
 use crate::{
-    arguments::{EmbedderArgs, EngineArgs, FinderArgs, is_table, scan},
+    arguments::is_table,
     console,
+    learning::{EmbeddingArgs, Photos},
 };
 
 /// Passes of an augmentation where the user names none.
@@ -75,15 +76,11 @@ pub struct Args {
     search: search::SearchArgs,
     #[command(flatten)]
     labels: labels::LabelArgs,
-    #[command(flatten)]
-    embedder: EmbedderArgs,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    finder: FinderArgs,
-    #[command(flatten)]
-    engine: EngineArgs,
+    learning: EmbeddingArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
@@ -140,36 +137,26 @@ fn as_json(args: &Args, trained: &Trained, engine: Option<&str>, seconds: f64) -
 }
 
 fn train_photos(args: &Args, training: &Training) -> Result<(Trained, String)> {
-    if args.finder.takes_all() {
-        bail!("train takes the one face of each photo that its folder names: use --select center or largest");
-    }
-    let scan = scan(&args.r#in)?;
-    let loader = args.embedder.adapter.onto(args.engine.loader()?);
-    let embedder = loader.embedder(&args.embedder.name(&args.finder))?;
-    let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
+    let photos = args.learning.photos(&args.r#in)?;
+    let Photos { scan, loader, embedder, source } = &photos;
     let partial = args.out.with_added_extension("partial");
-    let if_stopped = "finished work is kept: run the same again to go on";
-    let trained = console::with_progress(scan.items.len(), if_stopped, |monitor| {
-        classify::train_photos(&scan, source.as_ref(), embedder.as_ref(), loader.engine(), training, &partial, monitor)
+    let trained = photos.work(|monitor| {
+        classify::train_photos(scan, source.as_ref(), embedder.as_ref(), loader.engine(), training, &partial, monitor)
     })?;
     Ok((trained, loader.engine().to_owned()))
 }
 
 fn train_table(args: &Args, training: &Training) -> Result<Trained> {
-    let (origin, rows) = table::read(&args.r#in)?;
-    check_input(args, &origin)?;
+    let (origin, rows) = table_of(args)?;
     Ok(classify::train_table(&origin, &rows, training)?)
 }
 
-/// Refuses what a table cannot give.
-fn check_input(args: &Args, origin: &Origin) -> Result<()> {
+/// The table to train on, unless more is asked for than a table can give.
+fn table_of(args: &Args) -> Result<(Origin, Vec<FaceRow>)> {
     if args.augment.is_some_and(|a| !a.is_none()) {
         bail!("embeddings cannot be augmented: give the photos instead of {}", args.r#in.display());
     }
-    if let Some(asked) = args.embedder.asked(&args.finder).filter(|asked| *asked != origin.model) {
-        bail!("{} holds embeddings of {}, not of {asked}", args.r#in.display(), origin.model);
-    }
-    Ok(())
+    args.learning.table(&args.r#in)
 }
 
 fn tell(args: &Args, trained: &Trained, seconds: f64, engine: Option<&str>) {

@@ -2,22 +2,18 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use bledsoe::{
     classify::{
         Trained,
         tuning::{Fixed, Search, Searched, Tuning},
     },
-    embed::table,
     report::{self, tuning::in_words},
 };
 use serde_json::json;
 
-use super::{Args, check_input, tell};
-use crate::{
-    arguments::{is_table, scan},
-    console,
-};
+use super::{Args, table_of, tell};
+use crate::{arguments::is_table, console, learning::Photos};
 
 /// Rows of the table that are printed; all are in the file, in --json and in the report.
 const SHOWN: usize = 12;
@@ -52,7 +48,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             gamma: args.gamma,
             k: args.k,
             augment: args.augment,
-            embedder: args.embedder.asked(&args.finder).is_some(),
+            embedder: args.learning.embedder.asked(&args.learning.finder).is_some(),
         },
         min_images: args.min_images,
         split: args.split,
@@ -86,24 +82,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn of_photos(args: &Args, search: &Search) -> Result<(Tuning, Option<String>)> {
-    if args.finder.takes_all() {
-        bail!("train takes the one face of each photo that its folder names: use --select center or largest");
-    }
-    let scan = scan(&args.r#in)?;
-    let loader = args.embedder.adapter.onto(args.engine.loader()?);
-    let embedder = loader.embedder(&args.embedder.name(&args.finder))?;
-    let source = args.finder.source(&args.r#in, &loader, embedder.as_ref())?;
+    let photos = args.learning.photos(&args.r#in)?;
+    let Photos { scan, loader, embedder, source } = &photos;
     let partial = args.out.with_added_extension("partial");
-    let if_stopped = "finished work is kept: run the same again to go on";
-    let tuning = console::with_progress(scan.items.len(), if_stopped, |monitor| {
-        Tuning::of_photos(&scan, source.as_ref(), embedder.as_ref(), loader.engine(), search, &partial, monitor)
+    let tuning = photos.work(|monitor| {
+        Tuning::of_photos(scan, source.as_ref(), embedder.as_ref(), loader.engine(), search, &partial, monitor)
     })?;
     Ok((tuning, Some(loader.engine().to_owned())))
 }
 
 fn of_table(args: &Args, search: &Search) -> Result<Tuning> {
-    let (origin, rows) = table::read(&args.r#in)?;
-    check_input(args, &origin)?;
+    let (origin, rows) = table_of(args)?;
     Ok(Tuning::of_table(&origin, &rows, search)?)
 }
 

@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{About, Adapter, Map};
-use crate::{Error, Result, hash};
+use crate::{Error, Result, hash, whole_file};
 
 const VERSION: u32 = 1;
 const KEY: &str = "adapter";
@@ -103,10 +103,7 @@ impl Adapter {
     /// # Errors
     /// [`Error::Io`] when the disk fails.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let bytes = self.to_bytes()?;
-        let unfinished = path.with_added_extension("tmp");
-        std::fs::write(&unfinished, bytes).map_err(|e| Error::io(&unfinished, e))?;
-        std::fs::rename(&unfinished, path).map_err(|e| Error::io(path, e))
+        whole_file::write(path, &self.to_bytes()?)
     }
 
     /// Reads and checks the file at `path`.
