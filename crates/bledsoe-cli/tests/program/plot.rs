@@ -27,7 +27,7 @@ fn points_are_turned_pointed_at_and_searched_in_a_browser() {
     let there =
         |program: &str| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
     if !there("python3") || !["chromium", "chromium-browser", "google-chrome"].into_iter().any(there) {
-        eprintln!("\n!! SKIPPED: the page of points in a browser (needs python3 and chromium)\n");
+        crate::skipped(format_args!("the page of points in a browser (needs python3 and chromium)"));
         return;
     }
     let used = Command::new("python3").arg(script).args([text(&page), "person 13"]).output().unwrap();

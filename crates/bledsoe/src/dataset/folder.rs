@@ -173,7 +173,7 @@ mod tests {
         fs::create_dir(&locked).unwrap();
         fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
         if fs::read_dir(&locked).is_ok() {
-            eprintln!("SKIPPED an_unreadable_folder_is_listed: this user reads everything");
+            crate::skipped(format_args!("an_unreadable_folder_is_listed: this user reads everything"));
             return;
         }
         let scan = scan(dir.path()).unwrap();

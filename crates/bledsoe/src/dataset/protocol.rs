@@ -458,7 +458,7 @@ mod tests {
         let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/datasets");
         let root = given.unwrap_or(beside).join("lfw");
         if !root.is_dir() {
-            eprintln!("SKIPPED lfws_own_files_are_read: no LFW; set BLEDSOE_DATASETS");
+            crate::skipped(format_args!("lfws_own_files_are_read: no LFW; set BLEDSOE_DATASETS"));
             return;
         }
         for (view, pairs, folds) in [(View::Development, 1000, 1), (View::Reporting, 6000, 10)] {

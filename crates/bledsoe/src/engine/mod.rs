@@ -241,7 +241,7 @@ mod tests {
             Ok(engine) => computes(&engine),
             Err(error) if library::find(false).is_none() => {
                 assert!(error.to_string().contains("bledsoe engine install"), "{error}");
-                eprintln!("SKIPPED onnx_runtime_runs_a_small_network: {error}");
+                crate::skipped(format_args!("onnx_runtime_runs_a_small_network: {error}"));
             }
             Err(error) => panic!("{error}"),
         }

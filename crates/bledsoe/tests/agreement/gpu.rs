@@ -36,7 +36,7 @@ fn a_gpu_embeds_as_the_processor_does() {
         let gpu = match embedder(Backend::Ort, Device::Cuda, name) {
             Ok(gpu) => gpu,
             Err(error) => {
-                eprintln!("SKIPPED a_gpu_embeds_as_the_processor_does: {error}");
+                crate::skipped(format_args!("a_gpu_embeds_as_the_processor_does: {error}"));
                 return;
             }
         };

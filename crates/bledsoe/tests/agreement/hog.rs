@@ -119,7 +119,7 @@ fn finds_in_a_drawing_what_dlib_finds() {
 #[test]
 fn finds_in_photos_what_dlib_finds() {
     let Some(root) = datasets() else {
-        eprintln!("SKIPPED finds_in_photos_what_dlib_finds: no data sets; set BLEDSOE_DATASETS");
+        crate::skipped(format_args!("finds_in_photos_what_dlib_finds: no data sets; set BLEDSOE_DATASETS"));
         return;
     };
     for set in golden().iter().filter(|set| set.name != "drawing") {

@@ -43,7 +43,7 @@ fn photos_decode_to_libjpegs_pixels() {
     let given = std::env::var_os("BLEDSOE_DATASETS").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/datasets");
     let Some(root) = given.or(Some(beside)).filter(|folder| folder.is_dir()) else {
-        eprintln!("SKIPPED photos_decode_to_libjpegs_pixels: no data sets; set BLEDSOE_DATASETS");
+        crate::skipped(format_args!("photos_decode_to_libjpegs_pixels: no data sets; set BLEDSOE_DATASETS"));
         return;
     };
     let photos = golden().photos;

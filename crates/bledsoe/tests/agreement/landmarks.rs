@@ -35,7 +35,7 @@ fn dat(points: usize) -> Option<Vec<u8>> {
 }
 
 fn skip(name: &str, reason: &str) {
-    eprintln!("SKIPPED {name}: {reason}");
+    crate::skipped(format_args!("{name}: {reason}"));
 }
 
 const NO_DAT: &str = "no dlib .dat file; set BLEDSOE_DLIB_MODELS to face_recognition_models/models of the PyPI package";

@@ -80,7 +80,7 @@ fn compare(what: &str, detector: &Mmod, set: &Golden, root: &Path) -> (f64, f32)
 #[test]
 fn finds_what_dlib_finds() {
     let Some(root) = datasets() else {
-        eprintln!("SKIPPED finds_what_dlib_finds: no data sets; set BLEDSOE_DATASETS");
+        crate::skipped(format_args!("finds_what_dlib_finds: no data sets; set BLEDSOE_DATASETS"));
         return;
     };
     for set in golden().iter().filter(|s| s.name != "astronaut") {
@@ -106,14 +106,14 @@ fn finds_what_dlib_finds_in_a_photo_without_compression() {
 fn the_users_file_on_every_engine_finds_what_dlib_finds() {
     let name = "the_users_file_on_every_engine_finds_what_dlib_finds";
     let (Some(root), Some(folder)) = (datasets(), std::env::var_os("BLEDSOE_DLIB_MODELS").map(PathBuf::from)) else {
-        eprintln!("SKIPPED {name}: set BLEDSOE_DLIB_MODELS and BLEDSOE_DATASETS");
+        crate::skipped(format_args!("{name}: set BLEDSOE_DLIB_MODELS and BLEDSOE_DATASETS"));
         return;
     };
     let bytes = std::fs::read(folder.join("mmod_human_face_detector.dat")).unwrap();
     let onnx = mmod_to_onnx(&bytes, "mmod").unwrap();
     let ort = std::env::var_os(library::VARIABLE).is_some();
     if !ort {
-        eprintln!("SKIPPED {name} on ONNX Runtime: set {}", library::VARIABLE);
+        crate::skipped(format_args!("{name} on ONNX Runtime: set {}", library::VARIABLE));
     }
     for backend in [Some(Backend::Rten), ort.then_some(Backend::Ort)].into_iter().flatten() {
         let set = &golden()[0];

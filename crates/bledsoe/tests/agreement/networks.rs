@@ -88,7 +88,7 @@ fn centerface_finds_the_same_faces() {
     let photos: Vec<(&FoundIn, Photo)> =
         golden.iter().filter_map(|expected| Some((expected, photo(&expected.photo)?))).collect();
     if photos.len() < golden.len() {
-        eprintln!("SKIPPED centerface on {} photos: data sets not found", golden.len() - photos.len());
+        crate::skipped(format_args!("centerface on {} photos: data sets not found", golden.len() - photos.len()));
     }
     let detector = CenterFace::new(session("centerface"), Precision::Full, None);
     let found = detector.detect(&photos.iter().map(|(_, photo)| photo).collect::<Vec<_>>()).unwrap();
@@ -130,7 +130,7 @@ fn embeddings_agree(id: &str, golden: &BTreeMap<String, Vec<f32>>) {
     for (name, expected) in golden {
         let whole_path = name != "selftest.png";
         let Some(photo) = photo(name) else {
-            eprintln!("SKIPPED {id} on {name}: data sets not found");
+            crate::skipped(format_args!("{id} on {name}: data sets not found"));
             continue;
         };
         let chip = if whole_path {

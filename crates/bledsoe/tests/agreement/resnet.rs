@@ -57,7 +57,7 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 fn check(what: &str, onnx: &[u8], tolerance: f32) {
     let ort = std::env::var_os(library::VARIABLE).is_some();
     if !ort {
-        eprintln!("SKIPPED {what} on ONNX Runtime: set {}", library::VARIABLE);
+        crate::skipped(format_args!("{what} on ONNX Runtime: set {}", library::VARIABLE));
     }
     for backend in [Some(Backend::Rten), ort.then_some(Backend::Ort)].into_iter().flatten() {
         let found = descriptor(&*session(backend, onnx.to_vec()), astronaut().rgb());
@@ -75,7 +75,7 @@ fn the_pack_gives_dlibs_descriptor_of_dlibs_chip() {
 #[test]
 fn the_users_file_gives_dlibs_descriptor_of_dlibs_chip() {
     let Some(folder) = std::env::var_os("BLEDSOE_DLIB_MODELS").map(PathBuf::from) else {
-        eprintln!("SKIPPED the_users_file_gives_dlibs_descriptor_of_dlibs_chip: set BLEDSOE_DLIB_MODELS");
+        crate::skipped(format_args!("the_users_file_gives_dlibs_descriptor_of_dlibs_chip: set BLEDSOE_DLIB_MODELS"));
         return;
     };
     let bytes = std::fs::read(folder.join("dlib_face_recognition_resnet_model_v1.dat")).unwrap();
@@ -87,7 +87,7 @@ fn chips_cut_here_give_nearly_dlibs_descriptors() {
     let given = std::env::var_os("BLEDSOE_DATASETS").map(PathBuf::from);
     let root = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/datasets"));
     if !root.join("lfw").is_dir() {
-        eprintln!("SKIPPED chips_cut_here_give_nearly_dlibs_descriptors: no LFW; set BLEDSOE_DATASETS");
+        crate::skipped(format_args!("chips_cut_here_give_nearly_dlibs_descriptors: no LFW; set BLEDSOE_DATASETS"));
         return;
     }
     let template = Registry::embedded().unwrap().template("dlib").unwrap();
