@@ -3,7 +3,7 @@
 Each run loads the network, runs it once unmeasured and five times measured, all cores, on noise; loading is not in the
 time. bledsoe's figure is that of `bledsoe bench`, section networks: the same network, the same batch.
 
-Usage: facenet.py BLEDSOE ENVIRONMENTS [--rounds 3] [--threads N] [--json FILE]
+Usage: facenet.py BLEDSOE ENVIRONMENTS [--run RIVAL…] [--rounds 3] [--threads N] [--json FILE]
 """
 
 import argparse
@@ -61,6 +61,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bledsoe")
     parser.add_argument("environments", type=Path)
+    parser.add_argument("--run", nargs="+", choices=RIVALS, default=RIVALS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=machine.cores())
     parser.add_argument("--json", type=Path)
@@ -70,7 +71,7 @@ def main():
         for engine in BLEDSOE:
             times, engines[engine] = bledsoe(engine, args.bledsoe, args.threads)
             taken.setdefault(f"bledsoe, {engine}", []).append(times)
-        for engine in RIVALS:
+        for engine in args.run:
             taken.setdefault(engine, []).append(rival(engine, args.environments, args.threads))
     middle = {name: statistics.median(statistics.median(times) for times in rounds) for name, rounds in taken.items()}
     print(f"median of {args.rounds} rounds of {REPEATS}; {args.threads} threads; {described}; {engines}\n")

@@ -33,6 +33,8 @@ fn every_stage_of_a_folder_is_timed() {
         "1",
         "--repeats",
         "3",
+        "--batch",
+        "2,5",
         "--json",
     ]);
     let result = json(&output);
@@ -55,8 +57,8 @@ fn every_stage_of_a_folder_is_timed() {
     assert_eq!(machine["threads"], 1);
     assert!(machine["gflops"].as_f64().unwrap() > 0.1 && machine["gigabytes_per_second"].as_f64().unwrap() > 0.1);
     let networks = result["networks"].as_array().unwrap();
-    let ids: Vec<_> = networks.iter().map(|network| network["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["mobilefacenet-straight", "centerface"]);
+    let timed: Vec<_> = networks.iter().map(|n| (n["id"].as_str().unwrap(), n["shape"][0].as_u64().unwrap())).collect();
+    assert_eq!(timed, [("mobilefacenet-straight", 2), ("mobilefacenet-straight", 5), ("centerface", 16)]);
     for network in networks {
         let rate = network["timing"]["per_second"].as_f64().unwrap();
         let expected = 2e-3 * network["million_multiply_adds"].as_f64().unwrap() * rate;

@@ -93,12 +93,17 @@ impl Detector for CenterFace {
         }
         let mut found = vec![Vec::new(); photos.len()];
         for ((width, height), members) in alike {
-            for batch in members.chunks((PIXELS_PER_CALL / (width * height)).max(1)) {
-                let mut data = vec![0.0; batch.len() * 3 * width * height];
-                data.par_chunks_exact_mut(3 * width * height)
-                    .zip(batch)
-                    .for_each(|(planes, &i)| photos[i].write_planes(fits[i].width, fits[i].height, width, planes));
-                let output = self.session.run(Tensor { shape: vec![batch.len(), 3, height, width], data })?;
+            let pixels = PIXELS_PER_CALL * self.session.appetite();
+            for batch in members.chunks((pixels / (width * height)).max(1)) {
+                let output = self.session.fill_and_run(&[batch.len(), 3, height, width], &mut |data| {
+                    data.par_chunks_exact_mut(3 * width * height).zip(batch).for_each(|(planes, &i)| {
+                        let fit = &fits[i];
+                        if (fit.width, fit.height) != (width, height) {
+                            planes.fill(0.0);
+                        }
+                        photos[i].write_planes(fit.width, fit.height, width, planes);
+                    });
+                })?;
                 let maps = Maps::new(output, batch.len(), width / CELL, height / CELL)?;
                 let faces: Vec<_> =
                     batch.par_iter().enumerate().map(|(k, &i)| self.decode(&maps, k, &fits[i])).collect();

@@ -8,11 +8,11 @@ use super::{Embedder, Embedding};
 use crate::{
     Error, Result,
     align::{FaceChip, Template},
-    engine::{Session, Tensor},
+    engine::Session,
     model::{Channels, Contract, Input},
 };
 
-/// Chips to a call of the network: in larger batches, what its layers hand on leaves the processor's cache.
+/// Chips to a call of the network on a processor: in larger batches, what its layers hand on leaves the cache.
 const BATCH: usize = 16;
 
 /// A network with its contract.
@@ -73,11 +73,11 @@ impl NetworkEmbedder {
 
     fn run(&self, chips: &[&FaceChip], mirrored: bool) -> Result<Vec<f32>> {
         let side = self.input.size as usize;
-        let mut data = vec![0.0; chips.len() * 3 * side * side];
-        data.par_chunks_exact_mut(3 * side * side)
-            .zip(chips)
-            .for_each(|(planes, chip)| self.fill(chip, mirrored, planes));
-        let output = self.session.run(Tensor { shape: vec![chips.len(), 3, side, side], data })?;
+        let output = self.session.fill_and_run(&[chips.len(), 3, side, side], &mut |data| {
+            data.par_chunks_exact_mut(3 * side * side)
+                .zip(chips)
+                .for_each(|(planes, chip)| self.fill(chip, mirrored, planes));
+        })?;
         let vectors = output.into_iter().next().map(|t| t.data).unwrap_or_default();
         if vectors.len() != chips.len() * self.dim {
             let reason =
@@ -114,7 +114,7 @@ impl Embedder for NetworkEmbedder {
             })
             .collect::<Result<Vec<_>>>()?;
         let mut embeddings = Vec::with_capacity(chips.len());
-        for batch in chips.chunks(BATCH) {
+        for batch in chips.chunks(BATCH * self.session.appetite()) {
             let straight = self.run(batch, false)?;
             let mirrored = if self.flip { Some(self.run(batch, true)?) } else { None };
             for (i, vector) in straight.chunks_exact(self.dim).enumerate() {
@@ -134,7 +134,7 @@ impl Embedder for NetworkEmbedder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{align::Affine, model::Registry};
+    use crate::{align::Affine, engine::Tensor, model::Registry};
 
     /// A network whose output is the mean of each input plane.
     struct Means;

@@ -40,12 +40,12 @@ const OPENVINO: Wheel = Wheel {
     ],
 };
 
-/// For NVIDIA GPUs; CUDA 12 and cuDNN 9 must be installed on the machine.
+/// For NVIDIA GPUs; CUDA 13 and cuDNN 9 must be installed on the machine.
 const CUDA: Wheel = Wheel {
     package: "onnxruntime-gpu",
-    version: "1.24.1",
+    version: "1.31.1",
     platform: "manylinux_2_28_x86_64",
-    sha256: "710bf83751e6761584ad071102af3cbffd4b42bb77b2e3caacfb54ffbaa0666b",
+    sha256: "05d548956197b9d01f59b625de740e0d6be3593f874e241a12dc0362650ecdf7",
     libraries: &["libonnxruntime.so.", "libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"],
 };
 

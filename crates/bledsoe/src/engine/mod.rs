@@ -31,12 +31,36 @@ pub trait Session: Send + Sync {
     /// # Errors
     /// [`Error::Engine`] when the shape does not fit or the backend fails.
     fn run(&self, input: Tensor) -> Result<Vec<Tensor>>;
+
+    /// Runs the network on an input of `shape` that `fill` writes where the device reads it, without a copy. The memory
+    /// may hold an earlier input: `fill` writes every value.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    fn fill_and_run(&self, shape: &[usize], fill: &mut dyn FnMut(&mut [f32])) -> Result<Vec<Tensor>> {
+        let mut data = vec![0.0; shape.iter().product()];
+        fill(&mut data);
+        self.run(Tensor { shape: shape.to_vec(), data })
+    }
+
+    /// How many times the inputs that suit a processor's caches it takes at once: a GPU computes many as fast as one.
+    fn appetite(&self) -> usize {
+        1
+    }
 }
 
 /// One network for several users.
 impl<S: Session + ?Sized> Session for Arc<S> {
     fn run(&self, input: Tensor) -> Result<Vec<Tensor>> {
         (**self).run(input)
+    }
+
+    fn fill_and_run(&self, shape: &[usize], fill: &mut dyn FnMut(&mut [f32])) -> Result<Vec<Tensor>> {
+        (**self).fill_and_run(shape, fill)
+    }
+
+    fn appetite(&self) -> usize {
+        (**self).appetite()
     }
 }
 
@@ -90,7 +114,7 @@ impl FromStr for Device {
 /// How exactly a network must be computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
-    /// bf16 where the processor has it: embeddings agree with f32 to a cosine of 0.9999.
+    /// bf16 where the processor has it, TF32 on a GPU: embeddings agree with f32 to a cosine of 0.9999.
     Fast,
     /// f32 throughout: for detectors, whose boxes and points move with small errors.
     Full,
@@ -165,7 +189,7 @@ impl Engine {
     /// [`Error::Engine`] when the backend cannot run the network.
     pub fn load(&self, name: &str, onnx: Vec<u8>, precision: Precision) -> Result<Box<dyn Session>> {
         match &self.backend {
-            Opened::Ort(runtime) => Ok(Box::new(ort::Runtime::load(runtime, name, &onnx, precision)?)),
+            Opened::Ort(runtime) => runtime.load(name, &onnx, precision),
             Opened::Rten(runtime) => Ok(Box::new(runtime.load(name, onnx)?)),
         }
     }

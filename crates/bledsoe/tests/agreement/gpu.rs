@@ -42,9 +42,13 @@ fn a_gpu_embeds_as_the_processor_does() {
         };
         let faces = chips(gpu.templates()[0].size(), 40);
         let cpu = embedder(Backend::Rten, Device::Cpu, name).unwrap().embed(&faces).unwrap();
-        for (a, b) in gpu.embed(&faces).unwrap().iter().zip(&cpu) {
-            let similarity = a.similarity(b).unwrap();
-            assert!(similarity > 0.999, "{name}: {similarity}");
+        // The second 40 lie in the memory of the first; fewer of them in new memory.
+        for count in [40, 40, 7] {
+            let found = gpu.embed(&faces[40 - count..]).unwrap();
+            let similarities = found.iter().zip(&cpu[40 - count..]).map(|(a, b)| a.similarity(b).unwrap());
+            let least = similarities.fold(1.0f32, f32::min);
+            println!("{name}, {count} faces: least cosine {least:.6}");
+            assert!(least > 0.9999, "{name}, {count} faces: {least}");
         }
     }
 }

@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::{Timing, Unit};
 use crate::{
     Result,
-    engine::{Engine, EngineConfig, Precision, Tensor},
+    engine::{Engine, EngineConfig, Precision},
     model::{Contract, Format, Store, Task, arithmetic},
 };
 
-/// Chips to a run of an embedder: as many as `benches/rivals/facenet.py` gives the rivals.
-const CHIPS: usize = 32;
+/// Chips to a run of an embedder, unless others are asked for: as many as `benches/rivals/facenet.py` gives the rivals.
+pub const CHIPS: usize = 32;
 /// Photos to a run of a detector that takes any size, and their side in pixels: a call of CenterFace holds a megapixel.
 const PHOTOS: usize = 16;
 const SIDE: usize = 256;
@@ -33,41 +33,49 @@ pub struct NetworkSpeed {
     pub gflops: Option<f64>,
 }
 
-/// Times the network of `contract` on noise; `None` if it is no network that embeds or detects. One run is not counted.
+/// Times the network of `contract` on noise, an embedder with each number of `chips` at once; nothing if it is no
+/// network that embeds or detects. One run of each is not counted.
 ///
 /// # Errors
 /// [`crate::Error::Model`], [`crate::Error::Engine`].
-pub fn run(contract: &Contract, store: &Store, config: &EngineConfig, repeats: usize) -> Result<Option<NetworkSpeed>> {
+pub fn run(
+    contract: &Contract,
+    store: &Store,
+    config: &EngineConfig,
+    repeats: usize,
+    chips: &[usize],
+) -> Result<Vec<NetworkSpeed>> {
     let network = matches!(contract.format, Format::Pack | Format::Onnx | Format::ResnetDat | Format::MmodDat);
-    let (count, precision) = match contract.task {
+    let (counts, precision) = match contract.task {
         // As the pipeline loads them, but for the later detectors of a cascade.
-        Task::Embed if network => (CHIPS, Precision::Fast),
-        Task::Detect if network => (PHOTOS, Precision::Full),
-        _ => return Ok(None),
+        Task::Embed if network => (chips, Precision::Fast),
+        Task::Detect if network => (&[PHOTOS][..], Precision::Full),
+        _ => return Ok(Vec::new()),
     };
     let side = contract.input.as_ref().map(|input| input.size as usize).filter(|&side| side > 0).unwrap_or(SIDE);
-    let shape = [count, 3, side, side];
     let onnx = store.onnx(&contract.id)?;
     let multiply_adds = arithmetic::multiply_adds(&onnx, &contract.id, &[1, 3, side, side])?;
     let session = Engine::open(config)?.load(&contract.id, onnx, precision)?;
     let mut random = fastrand::Rng::with_seed(0);
-    let data: Vec<f32> = (0..shape.iter().product()).map(|_| random.f32() * 2.0 - 1.0).collect();
-    let mut seconds = Vec::with_capacity(repeats);
-    for number in 0..=repeats {
-        let input = Tensor { shape: shape.to_vec(), data: data.clone() };
-        let start = Instant::now();
-        session.run(input)?;
-        if number > 0 {
-            seconds.push(start.elapsed().as_secs_f64());
+    let mut speeds = Vec::with_capacity(counts.len());
+    for &count in counts {
+        let shape = [count, 3, side, side];
+        let data: Vec<f32> = (0..shape.iter().product()).map(|_| random.f32() * 2.0 - 1.0).collect();
+        let mut seconds = Vec::with_capacity(repeats);
+        for number in 0..=repeats {
+            let mut start = Instant::now();
+            session.fill_and_run(&shape, &mut |input| {
+                input.copy_from_slice(&data);
+                start = Instant::now();
+            })?;
+            if number > 0 {
+                seconds.push(start.elapsed().as_secs_f64());
+            }
         }
+        let timing = Timing::new(&contract.id, Unit::Input, count, seconds);
+        let gflops = timing.per_second.map(|rate| rate * 2.0 * multiply_adds as f64 / 1e9);
+        let million_multiply_adds = multiply_adds as f64 / 1e6;
+        speeds.push(NetworkSpeed { id: contract.id.clone(), shape, million_multiply_adds, timing, gflops });
     }
-    let timing = Timing::new(&contract.id, Unit::Input, count, seconds);
-    let gflops = timing.per_second.map(|rate| rate * 2.0 * multiply_adds as f64 / 1e9);
-    Ok(Some(NetworkSpeed {
-        id: contract.id.clone(),
-        shape,
-        million_multiply_adds: multiply_adds as f64 / 1e6,
-        timing,
-        gflops,
-    }))
+    Ok(speeds)
 }

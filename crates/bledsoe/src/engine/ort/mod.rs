@@ -1,16 +1,20 @@
 //! ONNX Runtime, from its shared library: OpenVINO, CUDA or its own CPU kernels.
 
+mod gpu;
+
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, OnceLock},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use ::ort::{
     environment::Environment,
     ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider},
     session,
-    value::TensorRef,
+    value::{TensorRef, ValueRef},
 };
+
+use gpu::GpuNetwork;
 
 use super::{Device, Precision, Session, Tensor, library};
 use crate::{Error, Result};
@@ -61,7 +65,7 @@ impl Runtime {
             Device::Cpu => Provider::Cpu,
         };
         let kernels = match provider {
-            Provider::Cuda => "CUDA".to_owned(),
+            Provider::Cuda => "CUDA, TF32 embedders".to_owned(),
             Provider::Cpu => format!("CPU kernels, f32, {threads} threads"),
             Provider::OpenVino => {
                 let precision = if library::has_bf16() { "bf16" } else { "f32" };
@@ -75,7 +79,7 @@ impl Runtime {
         &self.description
     }
 
-    pub(super) fn load(&self, name: &str, onnx: &[u8], precision: Precision) -> Result<Network> {
+    pub(super) fn load(&self, name: &str, onnx: &[u8], precision: Precision) -> Result<Box<dyn Session>> {
         let fail = |e: String| Error::engine("ort", format!("cannot load {name}: {e}"));
         // OpenVINO computes on threads of its own; those of ONNX Runtime would only spin beside them.
         let threads = if self.provider == Provider::OpenVino { 1 } else { self.threads };
@@ -84,7 +88,7 @@ impl Runtime {
             .map_err(|e| fail(e.to_string()))?;
         let provider = match self.provider {
             Provider::Cpu => None,
-            Provider::Cuda => Some(ep::CUDA::default().build().error_on_failure()),
+            Provider::Cuda => Some(cuda(precision).build().error_on_failure()),
             Provider::OpenVino => Some(self.openvino(precision).build().error_on_failure()),
         };
         if let Some(provider) = provider {
@@ -92,7 +96,8 @@ impl Runtime {
         }
         let session = builder.commit_from_memory(onnx).map_err(|e| fail(e.to_string()))?;
         let input = session.inputs().first().ok_or_else(|| fail("the network has no input".into()))?.name().to_owned();
-        Ok(Network { name: name.to_owned(), input, session: Mutex::new(session) })
+        let network = Network { name: name.to_owned(), input, session: Mutex::new(session) };
+        Ok(if self.provider == Provider::Cuda { Box::new(GpuNetwork::new(network)) } else { Box::new(network) })
     }
 
     fn openvino(&self, precision: Precision) -> ep::OpenVINO {
@@ -106,6 +111,13 @@ impl Runtime {
         } });
         ep::OpenVINO::default().with_device_type("CPU").with_arbitrary_config("load_config", config)
     }
+}
+
+fn cuda(precision: Precision) -> ep::CUDA {
+    ep::CUDA::default()
+        // The exhaustive search would be made anew for each length of a batch.
+        .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
+        .with_tf32(precision == Precision::Fast)
 }
 
 fn load(path: &Path) -> Result<Environment, String> {
@@ -128,26 +140,37 @@ fn version(path: &Path) -> String {
 }
 
 /// A loaded network. ONNX Runtime's sessions are used by one caller at a time: they take all threads themselves.
-pub(super) struct Network {
+struct Network {
     name: String,
     input: String,
     session: Mutex<session::Session>,
 }
 
+impl Network {
+    fn fail(&self, reason: impl ToString) -> Error {
+        Error::engine("ort", format!("{}: {}", self.name, reason.to_string()))
+    }
+
+    fn session(&self) -> MutexGuard<'_, session::Session> {
+        // A panic elsewhere during a run leaves the session itself whole.
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tensors(&self, outputs: &session::SessionOutputs<'_>) -> Result<Vec<Tensor>> {
+        let tensor = |value: ValueRef<'_>| {
+            let (shape, data) = value.try_extract_tensor::<f32>().map_err(|e| self.fail(e))?;
+            Ok(Tensor { shape: shape.iter().map(|&n| n as usize).collect(), data: data.to_vec() })
+        };
+        outputs.values().map(tensor).collect()
+    }
+}
+
 impl Session for Network {
     fn run(&self, input: Tensor) -> Result<Vec<Tensor>> {
-        let fail = |e: String| Error::engine("ort", format!("{}: {e}", self.name));
         let shape: Vec<i64> = input.shape.iter().map(|&n| n as i64).collect();
-        let value = TensorRef::from_array_view((shape, input.data.as_slice())).map_err(|e| fail(e.to_string()))?;
-        // A panic elsewhere during a run leaves the session itself whole.
-        let mut session = self.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let outputs = session.run(::ort::inputs![self.input.as_str() => value]).map_err(|e| fail(e.to_string()))?;
-        outputs
-            .values()
-            .map(|value| {
-                let (shape, data) = value.try_extract_tensor::<f32>().map_err(|e| fail(e.to_string()))?;
-                Ok(Tensor { shape: shape.iter().map(|&n| n as usize).collect(), data: data.to_vec() })
-            })
-            .collect()
+        let value = TensorRef::from_array_view((shape, input.data.as_slice())).map_err(|e| self.fail(e))?;
+        let mut session = self.session();
+        let outputs = session.run(::ort::inputs![self.input.as_str() => value]).map_err(|e| self.fail(e))?;
+        self.tensors(&outputs)
     }
 }
