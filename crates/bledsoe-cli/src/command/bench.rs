@@ -31,7 +31,9 @@ const COPIES: usize = 6;
 /// demo are taken. Give the flags that you mean to run `embed` with; --threads 1 times one core. Reading is timed on
 /// files that the system has in memory already. (For accuracy: `bledsoe benchmark`.)
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  bledsoe bench\n  bledsoe bench lfw --fast --threads 1 --json\n  bledsoe bench lfw --engine ort --device cuda --batch 1,8,64,512")]
+#[command(
+    after_help = "Examples:\n  bledsoe bench\n  bledsoe bench lfw --fast --threads 1 --json\n  bledsoe bench lfw --engine ort --device cuda --batch 1,8,64,512"
+)]
 pub struct Args {
     /// Folder of photos, or one photo
     dir: Option<PathBuf>,

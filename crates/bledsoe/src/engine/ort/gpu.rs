@@ -19,6 +19,9 @@ const KEPT: usize = 4;
 const APPETITE: usize = 8;
 
 /// A loaded network and its pinned memory.
+///
+/// It is run with 1, 2, 4, 8 … inputs at once only, the last of them left from earlier runs or 0: cuDNN prepares itself
+/// for each number anew, for longer than hundreds of inputs take, and every chunk of a folder has another number of faces.
 pub(super) struct GpuNetwork {
     network: Network,
     free: Mutex<Vec<Value<f32>>>,
@@ -65,9 +68,10 @@ impl Session for GpuNetwork {
 
     fn fill_and_run(&self, shape: &[usize], fill: &mut dyn FnMut(&mut [f32])) -> Result<Vec<Tensor>> {
         let fail = |e: ::ort::Error| self.network.fail(e);
-        let mut input = self.take(shape).map_err(fail)?;
-        fill(input.try_extract_tensor_mut::<f32>().map_err(fail)?.1);
-        let tensors = {
+        let padded = padded(shape);
+        let mut input = self.take(&padded).map_err(fail)?;
+        fill(&mut input.try_extract_tensor_mut::<f32>().map_err(fail)?.1[..shape.iter().product()]);
+        let mut tensors = {
             let mut session = self.network.session();
             let binding = self.binding(&session, &input).map_err(fail)?;
             let outputs = session.run_binding(&binding).map_err(fail)?;
@@ -75,6 +79,9 @@ impl Session for GpuNetwork {
             self.network.tensors(&outputs)?
         };
         self.give_back(input);
+        if let (Some(&inputs), Some(&most)) = (shape.first(), padded.first()) {
+            tensors.iter_mut().for_each(|tensor| cut(tensor, inputs, most));
+        }
         Ok(tensors)
     }
 
@@ -83,6 +90,45 @@ impl Session for GpuNetwork {
     }
 }
 
+/// `shape` with the next power of two of inputs.
+fn padded(shape: &[usize]) -> Vec<usize> {
+    let mut padded = shape.to_vec();
+    if let Some(inputs) = padded.first_mut().filter(|inputs| **inputs > 0) {
+        *inputs = inputs.next_power_of_two();
+    }
+    padded
+}
+
+/// Leaves an output of `padded` inputs what belongs to the first `inputs` of them.
+fn cut(output: &mut Tensor, inputs: usize, padded: usize) {
+    if output.shape.first() == Some(&padded) {
+        output.data.truncate(output.data.len() / padded.max(1) * inputs);
+        output.shape[0] = inputs;
+    }
+}
+
 fn memory(kind: MemoryType) -> OrtResult<MemoryInfo<'static>> {
     Ok(MemoryInfo::new(AllocationDevice::CUDA_PINNED, 0, AllocatorType::Device, kind)?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_inputs_are_powers_of_two() {
+        let inputs = [0, 1, 2, 3, 100, 128, 129].map(|n| padded(&[n, 3, 8, 8])[0]);
+        assert_eq!(inputs, [0, 1, 2, 4, 128, 128, 256]);
+        assert_eq!(padded(&[5, 3, 7]), [8, 3, 7]);
+        assert!(padded(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_was_added_is_cut_off() {
+        let mut output = Tensor { shape: vec![4, 2], data: (0..8u8).map(f32::from).collect() };
+        cut(&mut output, 3, 4);
+        assert_eq!(output, Tensor { shape: vec![3, 2], data: (0..6u8).map(f32::from).collect() });
+        cut(&mut output, 3, 4);
+        assert_eq!(output.shape, [3, 2], "of another length: not an input's each");
+    }
 }
