@@ -21,15 +21,15 @@ use bledsoe::{
 };
 use clap::builder::TypedValueParser;
 
-/// Photos that rten is done with before ONNX Runtime has loaded its networks: with the default's, it starts 0.3 s
-/// sooner and takes 0.04 s longer for each photo.
+/// Photos that are done before OpenVINO has loaded its networks: with the default's, rten starts 0.3 s sooner and takes
+/// 0.04 s longer for each photo.
 const SOON_DONE: usize = 10;
 
 /// Which engine runs the networks.
 #[derive(clap::Args, Debug, Clone)]
 pub struct EngineArgs {
-    /// Engine: auto (the fastest that loads; for less than ten photos rten, which starts sooner), ort (ONNX Runtime) or
-    /// rten (built in)
+    /// Engine: auto (the fastest that loads; for less than ten photos rten, which starts sooner), ort (ONNX Runtime; for
+    /// less than ten photos its own kernels instead of OpenVINO's) or rten (built in)
     #[arg(long, default_value = "auto", value_name = "NAME")]
     engine: Backend,
     /// Where networks run: cpu or cuda
@@ -46,25 +46,25 @@ pub struct EngineArgs {
 impl EngineArgs {
     /// Opens the engine and the model store, and bounds the thread pool.
     pub fn loader(&self) -> Result<Loader> {
+        self.open(&self.config())
+    }
+
+    /// Like [`EngineArgs::loader`] for so many photos: for a few, what starts soonest.
+    pub fn loader_for(&self, photos: usize) -> Result<Loader> {
+        self.open(&EngineConfig { soon: photos < SOON_DONE, ..self.config() })
+    }
+
+    fn open(&self, config: &EngineConfig) -> Result<Loader> {
         if self.threads > 0 {
             // Fails only if a pool stands already, with the same bound: the flags are parsed once.
             let _ = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build_global();
         }
-        Ok(Loader::new(&self.config(), self.models.as_deref())?)
+        Ok(Loader::new(config, self.models.as_deref())?)
     }
 
-    /// Like [`EngineArgs::loader`] for so many photos: `auto` takes the engine that is done with them first.
-    pub fn loader_for(&self, photos: usize) -> Result<Loader> {
-        let backend = match self.engine {
-            Backend::Auto if self.device == Device::Cpu && photos < SOON_DONE => Backend::Rten,
-            asked => asked,
-        };
-        Self { engine: backend, ..self.clone() }.loader()
-    }
-
-    /// How the engine is opened.
+    /// How the engine is opened for a folder.
     pub fn config(&self) -> EngineConfig {
-        EngineConfig { backend: self.engine, device: self.device, threads: self.threads }
+        EngineConfig { backend: self.engine, device: self.device, threads: self.threads, soon: false }
     }
 
     /// Where models lie.

@@ -13,7 +13,7 @@ use bledsoe::{
 };
 
 fn embedder(backend: Backend, device: Device, name: &str) -> bledsoe::Result<Box<dyn Embedder>> {
-    Loader::new(&EngineConfig { backend, device, threads: 0 }, None)?.embedder(name)
+    Loader::new(&EngineConfig { backend, device, ..Default::default() }, None)?.embedder(name)
 }
 
 /// Chips of smooth patterns, each of its own frequency.

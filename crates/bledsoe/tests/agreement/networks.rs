@@ -7,7 +7,7 @@ use bledsoe::{
     align::{FaceChip, warp},
     detect::{CenterFace, Detection, Detector, Select},
     embed::{Embedder, NetworkEmbedder},
-    engine::{Backend, Device, Engine, EngineConfig, Precision, Session, Tensor},
+    engine::{Backend, Engine, EngineConfig, Precision, Session, Tensor},
     geometry::{Point, Rect},
     landmark::{DetectedPoints, Landmarker},
     model::{Registry, Store},
@@ -43,7 +43,7 @@ fn golden() -> Golden {
 }
 
 fn session(id: &str) -> Box<dyn Session> {
-    let config = EngineConfig { backend: Backend::Rten, device: Device::Cpu, threads: 0 };
+    let config = EngineConfig { backend: Backend::Rten, ..Default::default() };
     let onnx = Store::new(None).onnx(id).unwrap();
     Engine::open(&config).unwrap().load(id, onnx, Precision::Full).unwrap()
 }

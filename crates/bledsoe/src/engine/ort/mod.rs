@@ -39,7 +39,7 @@ enum Provider {
 }
 
 impl Runtime {
-    pub(super) fn open(device: Device, threads: usize) -> Result<Self> {
+    pub(super) fn open(device: Device, threads: usize, soon: bool) -> Result<Self> {
         let fail = |reason: String| Error::engine("ort", reason);
         let cuda = device == Device::Cuda;
         let path = library::find(cuda).ok_or_else(|| {
@@ -61,12 +61,17 @@ impl Runtime {
                     path.display()
                 )));
             }
+            // OpenVINO compiles each network when it loads it.
+            Device::Cpu if soon => Provider::Cpu,
             Device::Cpu if has("libonnxruntime_providers_openvino.so") => Provider::OpenVino,
             Device::Cpu => Provider::Cpu,
         };
         let kernels = match provider {
             Provider::Cuda => "CUDA, TF32 embedders".to_owned(),
-            Provider::Cpu => format!("CPU kernels, f32, {threads} threads"),
+            Provider::Cpu => {
+                let why = if soon { " (they start soonest)" } else { "" };
+                format!("CPU kernels{why}, f32, {threads} threads")
+            }
             Provider::OpenVino => {
                 let precision = if library::has_bf16() { "bf16" } else { "f32" };
                 format!("OpenVINO, {precision} embedders, {threads} threads")
