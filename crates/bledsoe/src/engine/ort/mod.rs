@@ -90,6 +90,8 @@ impl Runtime {
         let threads = if self.provider == Provider::OpenVino { 1 } else { self.threads };
         let mut builder = session::Session::builder(self.environment)
             .and_then(|b| Ok(b.with_intra_threads(threads)?))
+            // They would go on spinning after a run, beside ours and those of the next network.
+            .and_then(|b| Ok(b.with_intra_op_spinning(false)?))
             .map_err(|e| fail(e.to_string()))?;
         let provider = match self.provider {
             Provider::Cpu => None,
