@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cargo bench --workspace --bench cluster -- rates TABLE            false links borne, tried on one half of the people
+//! cargo bench --workspace --bench cluster -- hdbscan TABLE          the same with HDBSCAN's own parameters
 //! cargo bench --workspace --bench cluster -- accuracy TABLE         the defaults, on the half chosen on, the other, and all
 //! cargo bench --workspace --bench cluster -- table TABLE FACES METHOD     time and memory of some people of the table
 //! cargo bench --workspace --bench cluster -- made-up FACES DIM METHOD     the same of made-up faces
@@ -19,8 +20,8 @@ mod faces;
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use bledsoe::{
-    cluster::{Clustering, Face, Knowledge, Method, Options, cluster},
-    embed::table,
+    cluster::{Clusterer, Clustering, Face, Hdbscan, Knowledge, Link, Links, Method, Node, Options, cluster},
+    embed::{dot, table},
     evaluate::clustering::agreement,
     hash::sha256,
 };
@@ -29,6 +30,8 @@ use rayon::prelude::*;
 
 /// People with so many photos are those of the tutorial.
 const MANY: usize = 10;
+/// Shares of strangers that are tried.
+const RATES: [f64; 8] = [0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 5e-3, 2e-3];
 /// Of made-up faces no stranger is known: between those of one person (0.6) and those of two.
 const MADE_UP_THRESHOLD: f32 = 0.5;
 
@@ -37,6 +40,7 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match *arguments {
         ["rates", file] => rates(&Table::read(file.as_ref())),
+        ["hdbscan", file] => hdbscan(&Table::read(file.as_ref())),
         ["accuracy", file] => accuracy(&Table::read(file.as_ref())),
         ["table", file, count, method] => {
             let table = Table::read(file.as_ref()).some(count.parse().unwrap());
@@ -48,7 +52,9 @@ fn main() {
             let people: Vec<String> = (0..faces.rows).map(|row| (row / PHOTOS).to_string()).collect();
             timed("made up", &vectors, &people, method, Some(MADE_UP_THRESHOLD));
         }
-        _ => eprintln!("rates TABLE | accuracy TABLE | table TABLE FACES METHOD | made-up FACES DIM METHOD"),
+        _ => eprintln!(
+            "rates TABLE | hdbscan TABLE | accuracy TABLE | table TABLE FACES METHOD | made-up FACES DIM METHOD"
+        ),
     }
 }
 
@@ -109,6 +115,24 @@ impl Table {
         ]
     }
 
+    /// What parameters are chosen on: many photos a person, few, and small collections.
+    fn chosen_on(&self) -> Vec<(&'static str, Self)> {
+        let mut sets: Vec<_> = self.sets().into_iter().take(2).collect();
+        let [few, some] = [100, 1000].map(|faces| sets[1].1.some(faces));
+        sets.extend([("100 faces of them", few), ("1,000 faces of them", some)]);
+        sets
+    }
+
+    /// All pairs that are as alike as the threshold.
+    fn links(&self, threshold: f32) -> Links {
+        let vectors = &self.vectors;
+        let of =
+            |a: usize| (a + 1..vectors.len()).map(move |b| Link { a, b, similarity: dot(&vectors[a], &vectors[b]) });
+        let alike = |a: usize| of(a).filter(|link| link.similarity >= threshold).collect::<Vec<_>>();
+        let pairs: Vec<Link> = (0..vectors.len()).into_par_iter().flat_map_iter(alike).collect();
+        Links { pairs, full: vec![false; vectors.len()] }
+    }
+
     fn cluster(&self, options: &Options) -> Clustering {
         run(&self.embedder, &self.vectors, options)
     }
@@ -140,16 +164,41 @@ fn tell(set: &str, method: Method, people: &[String], found: &Clustering) {
 }
 
 fn rates(table: &Table) {
-    let sets: Vec<_> = table.sets().into_iter().take(2).collect();
-    let [few, some] = [100, 1000].map(|faces| sets[1].1.some(faces));
+    let sets = table.chosen_on();
     for method in Method::ALL {
-        for rate in [0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 5e-3, 2e-3] {
+        for rate in RATES {
             let options = Options { method, false_links: Some(rate), threshold: None };
-            let small = [("100 faces of them", &few), ("1,000 faces of them", &some)];
-            for (name, set) in sets.iter().map(|(name, set)| (*name, set)).chain(small) {
+            for (name, set) in &sets {
                 tell(&format!("{rate}: {name}"), method, &set.people, &set.cluster(&options));
             }
         }
+    }
+}
+
+/// For each choice, pairwise F and BCubed F of each set, and the mean of all.
+fn hdbscan(table: &Table) {
+    let mut scores: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (_, set) in table.chosen_on() {
+        let nodes: Vec<Node> = set.vectors.iter().map(|vector| Node::of(vector)).collect();
+        for rate in RATES {
+            let options = Options { method: Method::Hdbscan, false_links: Some(rate), threshold: None };
+            let threshold = set.cluster(&options).threshold;
+            let links = set.links(threshold);
+            for samples in [2, 3] {
+                for epsilon in [0.0, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0] {
+                    let found = Hdbscan { samples, epsilon, ..Hdbscan::default() }.cluster(&nodes, &links, threshold);
+                    let score = agreement(&set.people, &found.unwrap()).unwrap();
+                    let choice = format!("false links {rate}, samples {samples}, epsilon {epsilon}");
+                    scores.entry(choice).or_default().extend([score.pairwise.f, score.bcubed.f]);
+                }
+            }
+        }
+    }
+    let mean = |scores: &[f64]| scores.iter().sum::<f64>() / scores.len() as f64;
+    let mut scores: Vec<(String, Vec<f64>)> = scores.into_iter().collect();
+    scores.sort_by(|x, y| mean(&y.1).total_cmp(&mean(&x.1)));
+    for (choice, scores) in scores {
+        println!("{choice}: {:.4}; {scores:.4?}", mean(&scores));
     }
 }
 

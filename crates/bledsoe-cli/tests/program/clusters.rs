@@ -83,7 +83,7 @@ fn what_the_user_says_of_pairs_holds() {
     let found = names(&plain);
     assert_ne!(found["ada/0.jpg#0"], found["ada/0.jpg#1"]);
     assert_ne!(found["ada/1.jpg#0"], found["bob/1.jpg#0"]);
-    for method in ["agglomerative", "whispers", "dbscan"] {
+    for method in ["agglomerative", "whispers", "dbscan", "hdbscan"] {
         let out = dir.path().join(method);
         cluster(&faces, &out, &["--same", text(&same), "--different", text(&different), "--method", method]);
         let found = names(&out);

@@ -140,9 +140,14 @@ impl Groups {
         Self { components: Components::new(nodes.len()), exclusions }
     }
 
+    /// The least node of the group of `node`.
+    pub(super) fn find(&mut self, node: usize) -> usize {
+        self.components.find(node)
+    }
+
     /// Makes one group of those of `a` and `b`, unless they are known to be different people.
     pub(super) fn link(&mut self, a: usize, b: usize) -> bool {
-        let (a, b) = (self.components.find(a), self.components.find(b));
+        let (a, b) = (self.find(a), self.find(b));
         if a == b {
             return true;
         }
@@ -166,7 +171,7 @@ impl Groups {
 
     /// The group of each node.
     pub(super) fn finish(mut self, count: usize) -> Vec<usize> {
-        (0..count).map(|node| self.components.find(node)).collect()
+        (0..count).map(|node| self.find(node)).collect()
     }
 }
 

@@ -9,8 +9,8 @@
 //! 2. The threshold: by synthetic strangers, as in a [`crate::gallery`]. Of so many faces, one may be as alike to a
 //!    stranger as often as the method bears ([`Clusterer::false_links`]). More faces mean a higher threshold.
 //! 3. Faces near a named cluster are put into it. So names stay when photos are added.
-//! 4. A [`Clusterer`] puts the others together: [`Agglomerative`] (average linkage), [`Whispers`] (Chinese whispers) or
-//!    [`Dbscan`].
+//! 4. A [`Clusterer`] puts the others together: [`Agglomerative`] (average linkage), [`Whispers`] (Chinese whispers),
+//!    [`Dbscan`] or [`Hdbscan`].
 //!
 //! The same faces in the same order give the same clusters, however many threads take part. Figures:
 //! `docs/accuracy.md`.
@@ -30,9 +30,11 @@
 //! ```
 
 mod agglomerative;
+mod condensed;
 mod confidence;
 mod constraints;
 mod dbscan;
+mod hdbscan;
 mod naming;
 mod neighbours;
 #[cfg(test)]
@@ -47,6 +49,7 @@ pub use self::{
     agglomerative::Agglomerative,
     constraints::{Link, Links, Node},
     dbscan::Dbscan,
+    hdbscan::Hdbscan,
     whispers::Whispers,
 };
 use self::{
@@ -122,11 +125,13 @@ pub enum Method {
     Whispers,
     /// [`Dbscan`].
     Dbscan,
+    /// [`Hdbscan`].
+    Hdbscan,
 }
 
 impl Method {
     /// All methods.
-    pub const ALL: [Self; 3] = [Self::Agglomerative, Self::Whispers, Self::Dbscan];
+    pub const ALL: [Self; 4] = [Self::Agglomerative, Self::Whispers, Self::Dbscan, Self::Hdbscan];
 
     /// The method with its default parameters.
     pub fn clusterer(self) -> Box<dyn Clusterer> {
@@ -134,6 +139,7 @@ impl Method {
             Self::Agglomerative => Box::new(Agglomerative),
             Self::Whispers => Box::new(Whispers::default()),
             Self::Dbscan => Box::new(Dbscan::default()),
+            Self::Hdbscan => Box::new(Hdbscan::default()),
         }
     }
 }
@@ -143,7 +149,7 @@ impl FromStr for Method {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|method| method.clusterer().name() == text);
-        found.ok_or_else(|| format!("{text}: expected agglomerative, whispers or dbscan"))
+        found.ok_or_else(|| format!("{text}: expected agglomerative, whispers, dbscan or hdbscan"))
     }
 }
 

@@ -14,17 +14,20 @@ fn direction(random: &mut fastrand::Rng) -> Vec<f32> {
     unit(&v).unwrap()
 }
 
+/// One of those whose cosine to each other is about `alike`.
+fn near(random: &mut fastrand::Rng, centre: &[f32], alike: f32) -> Vec<f32> {
+    let own = direction(random);
+    let face: Vec<f32> = centre.iter().zip(own).map(|(c, o)| alike.sqrt() * c + (1.0 - alike).sqrt() * o).collect();
+    unit(&face).unwrap()
+}
+
 /// `photos` faces of each of `people`, one after the other, with a cosine of about 0.7 between those of one person.
 fn faces(seed: u64, people: usize, photos: usize) -> Vec<Vec<f32>> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut faces = Vec::new();
     for _ in 0..people {
         let centre = direction(&mut random);
-        for _ in 0..photos {
-            let own = direction(&mut random);
-            let face: Vec<f32> = centre.iter().zip(own).map(|(c, o)| 0.7f32.sqrt() * c + 0.3f32.sqrt() * o).collect();
-            faces.push(unit(&face).unwrap());
-        }
+        faces.extend((0..photos).map(|_| near(&mut random, &centre, 0.7)));
     }
     faces
 }
@@ -34,7 +37,7 @@ fn alone(vectors: &[Vec<f32>]) -> Vec<Face<'_>> {
 }
 
 fn options(method: Method) -> Options {
-    let threshold = if method == Method::Dbscan { 0.55 } else { 0.5 };
+    let threshold = if matches!(method, Method::Dbscan | Method::Hdbscan) { 0.55 } else { 0.5 };
     Options { method, threshold: Some(threshold), false_links: None }
 }
 
@@ -254,6 +257,46 @@ fn noise_is_alone_where_dbscan_wants_denser_cores() {
 }
 
 #[test]
+fn hdbscan_finds_clusters_that_no_threshold_parts_and_leaves_noise_alone() {
+    let mut random = fastrand::Rng::with_seed(17);
+    // Two people more like each other than a third is like themselves, and three whom nobody is like.
+    let family = direction(&mut random);
+    let mut vectors: Vec<Vec<f32>> = Vec::new();
+    for (alike, count) in [(0.95, 6), (0.95, 6), (0.6, 6)] {
+        let centre = if alike > 0.9 { near(&mut random, &family, 0.75) } else { direction(&mut random) };
+        vectors.extend((0..count).map(|_| near(&mut random, &centre, alike)));
+    }
+    vectors.extend((0..3).map(|_| direction(&mut random)));
+    let truth: Vec<usize> = (0..21).map(|face| if face < 18 { face / 6 } else { face }).collect();
+    let nodes: Vec<Node> = vectors.iter().map(|vector| Node::of(vector)).collect();
+    let slices: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
+    let right = |clusterer: &dyn Clusterer, threshold: f32| {
+        let links = neighbours::links(&slices, threshold).unwrap();
+        agreement(&truth, &clusterer.cluster(&nodes, &links, threshold).unwrap()).unwrap().bcubed.f == 1.0
+    };
+    assert!((0..100).all(|percent| !right(&Dbscan::default(), percent as f32 / 100.0)));
+    for samples in 2..5 {
+        assert!(right(&Hdbscan { least: 3, samples, epsilon: 0.0 }, 0.4), "{samples}");
+    }
+    // What is nearer than epsilon is not parted; nor are six faces a cluster of seven.
+    assert!(!right(&Hdbscan { least: 3, samples: 2, epsilon: 0.9 }, 0.4));
+    assert!(!right(&Hdbscan { least: 7, samples: 2, epsilon: 0.0 }, 0.4));
+}
+
+#[test]
+fn hdbscan_keeps_what_the_user_put_together_with_its_person() {
+    let vectors = faces(18, 3, 6);
+    let (one, other) = (Node::of(&vectors[0]), Node::of(&vectors[1]));
+    let mut both = one.clone();
+    both.join(&other);
+    let nodes: Vec<Node> = std::iter::once(both).chain(vectors[2..].iter().map(|vector| Node::of(vector))).collect();
+    let directions: Vec<Cow<'_, [f32]>> = nodes.iter().map(|node| node.direction().unwrap()).collect();
+    let links = neighbours::links(&directions.iter().map(|direction| &**direction).collect::<Vec<_>>(), 0.3).unwrap();
+    let found = Hdbscan { epsilon: 0.0, ..Hdbscan::default() }.cluster(&nodes, &links, 0.3).unwrap();
+    assert!(found[1..5].contains(&found[0]), "{found:?}");
+}
+
+#[test]
 fn a_threshold_is_calibrated_by_the_number_of_faces_and_doubtful_faces_are_known() {
     let embedder = crate::pipeline::FAST_EMBEDDER;
     let dim = 192;
@@ -325,6 +368,31 @@ proptest! {
                 }
             }
             Err(error) => prop_assert!(matches!(error, Error::Invalid(_)) && !knowledge.different.is_empty()),
+        }
+    }
+
+    #[test]
+    fn hdbscan_does_not_depend_on_the_order_of_faces(
+        seed in 0u64..1000,
+        photos in prop::collection::vec(0u32..12, 24),
+        order in Just((0..24).collect::<Vec<usize>>()).prop_shuffle(),
+        (least, samples, epsilon) in (2usize..6, 1usize..6, 0.0f32..1.0),
+    ) {
+        let vectors = faces(seed, 6, 4);
+        let clusters = |order: &[usize]| {
+            let slices: Vec<&[f32]> = order.iter().map(|&face| &*vectors[face]).collect();
+            let node = |&face: &usize| Node { exclusions: vec![photos[face]], ..Node::of(&vectors[face]) };
+            let nodes: Vec<Node> = order.iter().map(node).collect();
+            let links = neighbours::links(&slices, 0.4).unwrap();
+            Hdbscan { least, samples, epsilon }.cluster(&nodes, &links, 0.4).unwrap()
+        };
+        let (first, shuffled) = (clusters(&(0..24).collect::<Vec<_>>()), clusters(&order));
+        for a in 0..24 {
+            for b in 0..a {
+                let together = first[order[a]] == first[order[b]];
+                prop_assert_eq!(together, shuffled[a] == shuffled[b]);
+                prop_assert!(!together || photos[order[a]] != photos[order[b]]);
+            }
         }
     }
 }

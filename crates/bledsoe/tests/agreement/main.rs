@@ -8,6 +8,7 @@ mod attribute;
 mod boxes;
 mod clustering;
 mod gpu;
+mod hdbscan;
 mod hog;
 mod jpeg;
 mod landmarks;

@@ -47,7 +47,7 @@ pub struct Args {
     /// Folder for the result; it must be new or empty
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Method: agglomerative (average linkage), whispers (Chinese whispers) or dbscan
+    /// Method: agglomerative (average linkage), whispers (Chinese whispers), dbscan or hdbscan
     #[arg(long, default_value = "agglomerative", value_name = "NAME")]
     method: Method,
     /// Similarity that the method goes by (calibrated if absent; needed for an embedder of your own)
