@@ -23,8 +23,8 @@ use crate::{
     pipeline::{Counts, Monitor},
 };
 
-/// Rows that are measured at once.
-const MEASURED_AT_ONCE: usize = 256;
+/// Rows whose embeddings by the engine and by the network in the form that learns are compared.
+const COMPARED: usize = 64;
 /// Embeddings of the engine and of the network in the form that learns agree at least so well, in bf16 too; if not, it is
 /// another network that would be learnt.
 const LEAST_AGREEMENT: f32 = 0.99;
@@ -191,7 +191,7 @@ pub fn train_network(
     let begin = |device: &Device| {
         let network = Network::new(graph, end, DType::F32, device)?;
         let unfrozen = Unfrozen { network, features, device: device.clone() };
-        let some: Vec<usize> = (0..examples.len().min(MEASURED_AT_ONCE)).collect();
+        let some: Vec<usize> = (0..examples.len().min(COMPARED)).collect();
         let made: Vec<Vec<f32>> = unfrozen.vectors(examples, &some).and_then(|made| made.to_vec2()).map_err(candle)?;
         let agreement = some.iter().zip(&made).map(|(&row, made)| match made.len() == examples.dim() {
             true => dot(examples.vector(row), made),
@@ -288,7 +288,7 @@ impl<'a, L: Learner> Run<'a, L> {
         let variables = learner.variables().into_iter().chain(objective.variables()).collect();
         let settings = ParamsAdamW { lr: training.learning_rate, weight_decay: 0.0, ..ParamsAdamW::default() };
         let measure = Measure::of(held);
-        let measured = measure.measure(held, &all_vectors(&learner, held)?);
+        let measured = measure.measure(held, &all_vectors(&learner, held, training.people * training.photos)?);
         let epoch = Epoch { epoch: 0, loss: None, figure: measured.figure };
         let best = Best { learnt: learner.learnt()?, epoch, measured };
         let optimizer = AdamW::new(variables, settings)?;
@@ -310,7 +310,8 @@ impl<'a, L: Learner> Run<'a, L> {
             losses.extend(self.step(&rows)?);
         }
         let loss = (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64);
-        let measured = self.measure.measure(self.held, &all_vectors(&self.learner, self.held)?);
+        let vectors = all_vectors(&self.learner, self.held, self.training.people * self.training.photos)?;
+        let measured = self.measure.measure(self.held, &vectors);
         let epoch = Epoch { epoch: number, loss, figure: measured.figure };
         if self.measure.better(epoch.figure, self.best.epoch.figure) {
             self.best = Best { learnt: self.learner.learnt()?, epoch, measured };
@@ -332,11 +333,11 @@ impl<'a, L: Learner> Run<'a, L> {
     }
 }
 
-/// The vectors of all rows, some at a time.
-fn all_vectors(learner: &impl Learner, examples: &Examples) -> CandleResult<Vec<Vec<f32>>> {
+/// The vectors of all rows, so many at a time.
+fn all_vectors(learner: &impl Learner, examples: &Examples, at_once: usize) -> CandleResult<Vec<Vec<f32>>> {
     let rows: Vec<usize> = (0..examples.len()).collect();
     let mut vectors = Vec::with_capacity(rows.len());
-    for some in rows.chunks(MEASURED_AT_ONCE) {
+    for some in rows.chunks(at_once.max(1)) {
         vectors.extend(learner.vectors(examples, some)?.to_vec2()?);
     }
     Ok(vectors)

@@ -354,3 +354,155 @@ fn constant(bytes: &[u8]) -> Option<(String, Constant<'_>)> {
 fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{Backend, Engine, EngineConfig, Precision, Tensor},
+        model::onnx::{Attribute, Axis},
+    };
+
+    /// x -> first -> (second | third) -> sum -> relu -> y, with a matrix product in each but the last two; `first` and
+    /// `third` share their weights. The graph has a dead end besides.
+    fn network() -> Vec<u8> {
+        let mut graph = Writer::default();
+        onnx::node(&mut graph, "MatMul", &["x", "a"], "first", &[]);
+        onnx::node(&mut graph, "MatMul", &["first", "b"], "second", &[]);
+        onnx::node(&mut graph, "MatMul", &["first", "a"], "third", &[]);
+        onnx::node(&mut graph, "MatMul", &["first", "b"], "nowhere", &[]);
+        onnx::node(&mut graph, "Add", &["second", "third"], "sum", &[]);
+        onnx::node(&mut graph, "Relu", &["sum"], "high", &[]);
+        onnx::node(&mut graph, "MatMul", &["high", "c"], "y", &[]);
+        graph.bytes(2, b"g");
+        onnx::initializer(&mut graph, "a", &[2, 2], &[1.0, 2.0, 3.0, 4.0]);
+        onnx::initializer(&mut graph, "b", &[2, 2], &[0.0, 1.0, 1.0, 0.0]);
+        onnx::initializer(&mut graph, "c", &[2, 1], &[1.0, -1.0]);
+        onnx::input(&mut graph, "x", &[Axis::Free("n"), Axis::Fixed(2)]);
+        onnx::output(&mut graph, "y", &[Axis::Free("n"), Axis::Fixed(1)]);
+        onnx::model(&onnx::head(&[("key", "old"), ("other", "stays")]), &graph.finish())
+    }
+
+    fn run(onnx: Vec<u8>, input: [f32; 2]) -> Vec<Vec<f32>> {
+        let engine = Engine::open(&EngineConfig { backend: Backend::Rten, ..EngineConfig::default() }).unwrap();
+        let session = engine.load("small", onnx, Precision::Full).unwrap();
+        let outputs = session.run(Tensor { shape: vec![1, 2], data: input.to_vec() }).unwrap();
+        outputs.into_iter().map(|output| output.data).collect()
+    }
+
+    #[test]
+    fn the_end_begins_at_the_last_tensor_that_all_goes_through() {
+        let onnx = network();
+        let graph = Graph::read(&onnx, "small").unwrap();
+        let cut = |layers| graph.end(layers).map(|end| (end.tensor.clone(), end.layers, end.nodes.len()));
+        // Behind `high` there is one; between `first` and `sum` there are two ways; the dead end counts for nothing.
+        assert_eq!(cut(1).unwrap(), ("high".into(), 1, 1));
+        assert_eq!(cut(2).unwrap(), ("first".into(), 3, 5));
+        assert_eq!(cut(3).unwrap(), ("first".into(), 3, 5));
+        assert_eq!(cut(4).unwrap(), ("x".into(), 4, 6));
+        for wrong in [0, 5] {
+            let refused = cut(wrong).unwrap_err().to_string();
+            assert!(refused.contains(&format!("it has 4 layers with weights, {wrong} were asked for")), "{refused}");
+        }
+        // What is in front and behind at once is not the end's own.
+        assert_eq!(graph.end(3).unwrap().constants, BTreeSet::from(["b", "c"]));
+        assert_eq!(graph.end(4).unwrap().constants, BTreeSet::from(["a", "b", "c"]));
+    }
+
+    #[test]
+    fn a_way_around_a_tensor_keeps_it_from_being_a_cut() {
+        let mut graph = Writer::default();
+        onnx::node(&mut graph, "MatMul", &["x", "a"], "inner", &[]);
+        onnx::node(&mut graph, "Add", &["inner", "x"], "y", &[]);
+        onnx::initializer(&mut graph, "a", &[2, 2], &[1.0; 4]);
+        onnx::input(&mut graph, "x", &[Axis::Free("n"), Axis::Fixed(2)]);
+        onnx::output(&mut graph, "y", &[Axis::Free("n"), Axis::Fixed(2)]);
+        let onnx = onnx::model(&onnx::head(&[]), &graph.finish());
+        assert_eq!(Graph::read(&onnx, "residual").unwrap().end(1).unwrap().tensor, "x");
+    }
+
+    #[test]
+    fn other_outputs_and_other_numbers_are_written() {
+        let onnx = network();
+        let graph = Graph::read(&onnx, "small").unwrap();
+        // first: 7, 10; second: 10, 7; third: 37, 54.
+        assert_eq!(run(graph.with_outputs(&["y", "first"]), [1.0, 2.0]), [vec![-14.0], vec![7.0, 10.0]]);
+        let learnt = BTreeMap::from([("c".to_owned(), vec![2.0, 0.5])]);
+        let new = graph.with_constants(&learnt, &[("key", "new")]);
+        assert_eq!(run(new.clone(), [1.0, 2.0]), [vec![124.5]]);
+        let metadata = onnx::metadata(&new, "small").unwrap();
+        assert_eq!((metadata.len(), &*metadata["key"], &*metadata["other"]), (2, "new", "stays"));
+        let read = Graph::read(&new, "small").unwrap();
+        assert_eq!(read.constant("a").unwrap().floats(), graph.constant("a").unwrap().floats());
+    }
+
+    #[test]
+    fn attributes_and_arrays_are_read_however_they_are_written() {
+        // A list of f32 that is packed, one of i64 that is not, in a node; and what is no array of such.
+        let array = |kind: i64, fill: &dyn Fn(&mut Writer)| {
+            let mut array = Writer::default();
+            array.int(1, 2);
+            array.int(2, kind);
+            fill(&mut array);
+            array.finish()
+        };
+        let packed: Vec<u8> = [0.5f32, -2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let floats = array(1, &|array| array.bytes(4, &packed));
+        let loose = array(1, &|array| [0.5, -2.0].into_iter().for_each(|x| array.float(4, x)));
+        let ints = array(7, &|array| [3, -1].into_iter().for_each(|x| array.int(7, x)));
+        let read = |bytes: &[u8]| constant(bytes).map(|(_, constant)| (constant.floats(), constant.ints()));
+        assert_eq!(read(&floats), Some((Some(vec![0.5, -2.0]), None)));
+        assert_eq!(read(&loose), Some((Some(vec![0.5, -2.0]), None)));
+        assert_eq!(read(&ints), Some((None, Some(vec![3, -1]))));
+        assert_eq!(read(&array(1, &|array| array.float(4, 1.0))), Some((None, None)));
+        assert_eq!(read(&array(11, &|array| array.bytes(9, &[0; 16]))), Some((None, None)));
+
+        let (mut attribute, mut node, mut holder) = (Writer::default(), Writer::default(), Writer::default());
+        attribute.bytes(1, b"value");
+        attribute.bytes(5, &ints);
+        node.bytes(2, b"lengths");
+        node.bytes(4, b"Constant");
+        node.bytes(5, &attribute.finish());
+        holder.bytes(1, &node.finish());
+        let attributes = [("axis", Attribute::Int(-2)), ("pads", Attribute::Ints(&[1, -1]))];
+        onnx::node(&mut holder, "Odd", &["x"], "odd", &attributes);
+        onnx::input(&mut holder, "x", &[]);
+        onnx::output(&mut holder, "x", &[]);
+        let onnx = onnx::model(&onnx::head(&[]), &holder.finish());
+        let graph = Graph::read(&onnx, "constants").unwrap();
+        assert_eq!(graph.constant("lengths").unwrap().ints(), Some(vec![3, -1]));
+        let [odd] = graph.nodes() else { panic!("{} nodes", graph.nodes().len()) };
+        assert_eq!((odd.int("axis"), odd.ints("pads"), odd.int("none")), (Some(-2), Some(vec![1, -1]), None));
+        assert_eq!((odd.float("axis"), odd.text("axis"), odd.label()), (None, None, "odd"));
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused() {
+        let onnx = network();
+        for damaged in [&b""[..], b"no network", &onnx[..onnx.len() / 2]] {
+            assert!(matches!(Graph::read(damaged, "odd"), Err(Error::Model { .. })));
+        }
+        let empty = onnx::model(&onnx::head(&[]), &[]);
+        assert!(Graph::read(&empty, "odd").err().unwrap().to_string().contains("without input or output"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, at: proptest::sample::Index, byte: u8) {
+            let look = |onnx: &[u8]| {
+                if let Ok(graph) = Graph::read(onnx, "x") {
+                    let _ = graph.end(1);
+                    graph.with_outputs(&["first"]);
+                    graph.nodes().iter().flat_map(|node| &node.inputs).for_each(|input| {
+                        let _ = graph.constant(input).map(|constant| (constant.floats(), constant.ints()));
+                    });
+                }
+            };
+            look(&bytes);
+            let mut onnx = network();
+            let at = at.index(onnx.len());
+            onnx[at] = byte;
+            look(&onnx);
+        }
+    }
+}

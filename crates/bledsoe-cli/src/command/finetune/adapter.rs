@@ -71,6 +71,7 @@ fn gather(args: &Args) -> Result<Gathered> {
         let extension = if number == 0 { "parquet".to_owned() } else { format!("{}.parquet", number + 1) };
         let kept = args.out.with_added_extension(extension);
         let (origin, mut rows) = args.learning.embeddings(input, &kept, "try")?;
+        renamed(args, number, &mut rows);
         let about = json!({
             "in": input.file_name().map(|name| name.to_string_lossy()), "photos": rows.len(), "embedded": origin.settings,
         });
@@ -86,7 +87,6 @@ fn gather(args: &Args) -> Result<Gathered> {
                 all.origin.model
             );
         }
-        rows.iter_mut().for_each(|row| row.path = renamed(args, number, &row.path).unwrap_or_default());
         all.rows.extend(rows);
         all.skipped.extend(origin.skipped);
         all.inputs.push(about);

@@ -7,6 +7,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
 use bledsoe::{
+    embed::table::FaceRow,
     engine::Device,
     metric::{Course, LeftOut, Loss, Measure, Mining, Training},
     model::Threshold,
@@ -205,9 +206,11 @@ fn report(args: &Args, course: &Course, settings: Value) -> Result<()> {
     Ok(())
 }
 
-/// Where an input's photos are called so that the same name below another folder is another photo.
-fn renamed(args: &Args, number: usize, path: &str) -> Option<String> {
-    (args.inputs.len() > 1).then(|| format!("{number}/{path}"))
+/// Renames the photos of one of several inputs: the same name below another folder is another photo.
+fn renamed(args: &Args, number: usize, rows: &mut [FaceRow]) {
+    if args.inputs.len() > 1 {
+        rows.iter_mut().for_each(|row| row.path = format!("{number}/{}", row.path));
+    }
 }
 
 fn left(left_out: &LeftOut) -> String {

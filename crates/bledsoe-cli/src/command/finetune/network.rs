@@ -114,11 +114,7 @@ fn gather(args: &Args, loader: &Loader, embedder: &NetworkEmbedder) -> Result<Ga
         let (mut rows, without) = console::with_progress(scan.items.len(), console::NOT_KEPT, |monitor| {
             pipeline::features(&scan, source.as_ref(), embedder, &mut features, monitor)
         })?;
-        for row in &mut rows {
-            if let Some(path) = renamed(args, number, &row.path) {
-                row.path = path;
-            }
-        }
+        renamed(args, number, &mut rows);
         inputs.push(json!({
             "in": input.file_name().map(|name| name.to_string_lossy()), "photos": rows.len(), "source": source.settings(),
         }));

@@ -7,7 +7,7 @@
 mod operator;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{DType, Device, Result as CandleResult, Tensor, Var};
 
@@ -16,7 +16,7 @@ use super::{Examples, candle, loss::unit_rows, training::Learner};
 use crate::{
     Error, Result,
     embed::Features,
-    model::graph::{End, Graph, Node},
+    model::graph::{End, Graph},
 };
 
 /// New numbers of a network's constants, by name.
@@ -52,34 +52,46 @@ impl Network {
             variables: BTreeMap::new(),
             constants: BTreeMap::new(),
         };
+        let mut made = BTreeSet::from([end.tensor.as_str()]);
         for node in &end.nodes {
+            let label = format!("{} ({})", node.label(), node.operator);
             let refused = |reason: &str| {
-                let label = format!("{} ({})", node.label(), node.operator);
                 Error::model(graph.name(), format!("layers cannot be learnt through its node {label}: {reason}"))
             };
             let operator = Operator::read(graph, node).map_err(|reason| refused(&reason))?;
-            for (place, name) in node.inputs.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-                let made = network.steps.iter().any(|step| step.output == *name);
-                let Some(constant) = graph.constant(name).filter(|_| !made && *name != end.tensor) else {
-                    if made || *name == end.tensor {
-                        continue;
-                    }
-                    return Err(refused(&format!("its input {name} is computed from constants")));
+            for (place, name) in node.inputs.iter().enumerate() {
+                if name.is_empty() || made.contains(name.as_str()) {
+                    continue;
+                }
+                let Some(constant) = graph.constant(name) else {
+                    return Err(refused(&format!("its input {name} does not come from the faces, and is no constant")));
                 };
-                // Integers are settings, which the operator has read.
-                let Some(values) = constant.floats() else { continue };
                 let shape = constant.shape.as_slice();
-                let tensor = Tensor::from_vec(values, shape, device).and_then(|tensor| tensor.to_dtype(kind));
-                let tensor = tensor.map_err(candle)?;
-                if end.constants.contains(name.as_str()) && operator.learns(place, shape) {
-                    network.variables.insert(name.clone(), Var::from_tensor(&tensor).map_err(candle)?);
-                } else {
-                    network.constants.insert(name.clone(), tensor);
+                match (constant.floats(), constant.ints()) {
+                    (Some(values), _) => {
+                        let tensor = Tensor::from_vec(values, shape, device).and_then(|tensor| tensor.to_dtype(kind));
+                        let learnt = end.constants.contains(name.as_str()) && operator.learns(place, shape);
+                        network.keep(name, tensor.map_err(candle)?, learnt).map_err(candle)?;
+                    }
+                    // A setting, which the operator has read.
+                    (None, Some(_)) => {}
+                    (None, None) => return Err(refused(&format!("its input {name} is not of f32 or i64"))),
                 }
             }
-            network.steps.push(Step::new(operator, node));
+            let output = node.outputs.first().map_or("", String::as_str);
+            made.insert(output);
+            network.steps.push(Step { operator, label, inputs: node.inputs.clone(), output: output.to_owned() });
         }
         Ok(network)
+    }
+
+    fn keep(&mut self, name: &str, tensor: Tensor, learnt: bool) -> CandleResult<()> {
+        if learnt {
+            self.variables.insert(name.to_owned(), Var::from_tensor(&tensor)?);
+        } else {
+            self.constants.insert(name.to_owned(), tensor);
+        }
+        Ok(())
     }
 
     /// Unit vectors, row by row, of `input`, which is channels x faces x …
@@ -112,17 +124,6 @@ impl Network {
     }
 }
 
-impl Step {
-    fn new(operator: Operator, node: &Node<'_>) -> Self {
-        Self {
-            operator,
-            label: format!("{} ({})", node.label(), node.operator),
-            inputs: node.inputs.clone(),
-            output: node.outputs.first().cloned().unwrap_or_default(),
-        }
-    }
-}
-
 /// The end of a network, learning from what its front gave.
 pub(super) struct Unfrozen<'a> {
     pub network: Network,
@@ -152,3 +153,6 @@ impl Learner for Unfrozen<'_> {
         self.network.weights()
     }
 }
+
+#[cfg(test)]
+mod tests;
