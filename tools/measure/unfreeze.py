@@ -11,6 +11,7 @@ finetune.py.
 import argparse
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,8 +45,9 @@ def main():
         parser.add_argument(name, type=Path)
     parser.add_argument("--embedder", default="facenet")
     parser.add_argument("--unfreeze", type=int, nargs="+", required=True)
-    parser.add_argument("options", nargs="*")
-    args = parser.parse_args()
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    args, options = parser.parse_args(words[:end]), words[end + 1 :]
     program, work = args.program.resolve(), args.work
     work.mkdir(parents=True, exist_ok=True)
     chips = {"weak": args.weak, "good": args.good}
@@ -69,7 +71,7 @@ def main():
         networks = [work / f"{half}-{layers}.onnx" for layers in args.unfreeze]
         for layers, network in zip(args.unfreeze, networks):
             named = ("--embedder", args.embedder, "--unfreeze", layers, "--out", network, "--report", network.with_suffix(".html"))
-            runs.append(run(program, "finetune", *folders, *named, "--json", *args.options))
+            runs.append(run(program, "finetune", *folders, *named, "--json", *options))
 
         def both(weak, good, name):
             some = work / "some.parquet"
@@ -96,8 +98,8 @@ def main():
             file = finetune.protocol(work / f"{half}-{name.replace(' ', '')}.csv", rows)
             cells = []
             for table in made:
-                options = ("--protocol", file, "--root", args.lfw / "images", "--embeddings", table, "--json")
-                figures = run(program, "benchmark", "verification", *options)
+                what = ("--protocol", file, "--root", args.lfw / "images", "--embeddings", table)
+                figures = run(program, "benchmark", "verification", *what, "--json")
                 tar, (low, high) = figures["tar_at_far"]["1e-3"], figures["intervals"]["tar_at_far"]["1e-3"]
                 cell = f"{100 * tar:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
                 accuracy = f"accuracy {100 * figures['accuracy_mean']:.2f} %, TAR " if name == "View 2" else ""

@@ -184,7 +184,9 @@ fn the_ends_of_real_networks_give_what_rten_gives() {
 /// N x 2 x 6 x 6 -> 3 x 3 convolution -> PReLU -> N x 8.
 fn small() -> Vec<u8> {
     let (mut graph, mut numbers) = (Writer::default(), Numbers(fastrand::Rng::with_seed(6)));
-    onnx::node(&mut graph, "Conv", &["x", "w"], "c", &[("pads", Attribute::Ints(&[1; 4]))]);
+    let ints = |name: &'static str, values: &'static [i64]| (name, Attribute::Ints(values));
+    let same = [ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), ints("strides", &[1, 1])];
+    onnx::node(&mut graph, "Conv", &["x", "w"], "c", &same);
     onnx::node(&mut graph, "PRelu", &["c", "slope"], "r", &[]);
     onnx::node(&mut graph, "Flatten", &["r"], "flat", &[]);
     onnx::node(&mut graph, "MatMul", &["flat", "m"], "y", &[]);
