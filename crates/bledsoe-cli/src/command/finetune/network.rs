@@ -102,11 +102,10 @@ pub fn run(args: &Args, layers: usize, training: &Training) -> Result<ExitCode> 
 
 /// Runs what is frozen over all photos, once.
 fn gather(args: &Args, loader: &Loader, embedder: &NetworkEmbedder) -> Result<Gathered> {
-    let limit = args.memory * 1e9;
-    if !(limit > 0.0) {
-        bail!("--memory: a positive number of GB was expected");
+    if !(0.0..=1e6).contains(&args.memory) {
+        bail!("--memory: {} GB is out of its range", args.memory);
     }
-    let mut features = Features::new(limit as u64);
+    let mut features = Features::new((args.memory * 1e9) as u64);
     let (mut all, mut skipped, mut inputs) = (Vec::new(), Vec::new(), Vec::new());
     for (number, input) in args.inputs.iter().enumerate() {
         let scan = scan(input)?;
