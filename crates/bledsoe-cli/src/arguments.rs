@@ -62,6 +62,14 @@ impl EngineArgs {
         Ok(Loader::new(config, self.models.as_deref())?)
     }
 
+    /// The same for what comes before a training on --device: rten asked for by name runs on the CPU, the only device
+    /// that it knows.
+    #[cfg(feature = "finetune")]
+    pub fn before_training(&self) -> Self {
+        let device = if self.engine == Backend::Rten { Device::Cpu } else { self.device };
+        Self { device, ..self.clone() }
+    }
+
     /// How the engine is opened for a folder.
     pub fn config(&self) -> EngineConfig {
         EngineConfig { backend: self.engine, device: self.device, threads: self.threads, soon: false }

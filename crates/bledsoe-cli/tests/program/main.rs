@@ -20,6 +20,8 @@ mod protocols;
 mod resume;
 mod tables;
 mod tuning;
+#[cfg(feature = "finetune")]
+mod unfreeze;
 mod whole_path;
 
 use std::{

@@ -3,11 +3,12 @@
 //! An [`Embedder`] takes, for each face, one chip per template that it names, and gives one [`Embedding`]. There are
 //! [`NetworkEmbedder`] (one network), [`Fusion`] (several embedders, joined) and [`Adapted`] (one with an [`Adapter`]
 //! behind it, which was learnt from the user's photos). [`Members`] are taken out of a fusion's embeddings again.
-//! [`table`] keeps embeddings on disk.
+//! [`table`] keeps embeddings on disk; [`Features`] are what a network has of faces before its last layers.
 
 mod adapter;
 mod dot;
 mod embedding;
+mod features;
 mod fusion;
 mod members;
 mod network;
@@ -16,6 +17,7 @@ pub mod table;
 pub use adapter::{About, Adapted, Adapter, Map, adapted_settings};
 pub use dot::dot;
 pub use embedding::Embedding;
+pub use features::Features;
 pub use fusion::Fusion;
 pub use members::{Cut, Members};
 pub use network::NetworkEmbedder;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::{Embedder, Embedding};
+use super::{Embedder, Embedding, Features};
 use crate::{
     Error, Result,
     align::{FaceChip, Template},
-    engine::Session,
+    engine::{Session, Tensor},
     model::{Channels, Contract, Input},
 };
 
@@ -71,20 +71,72 @@ impl NetworkEmbedder {
         }
     }
 
-    fn run(&self, chips: &[&FaceChip], mirrored: bool) -> Result<Vec<f32>> {
+    /// The embeddings of `faces`, as [`Embedder::embed`] gives them; `features` are added what the network's second output
+    /// gives of each.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed`] and [`Features::push`]; [`Error::Model`] when there is no second output.
+    pub fn embed_with_features(&self, faces: &[Vec<FaceChip>], features: &mut Features) -> Result<Vec<Embedding>> {
+        let mut embeddings = Vec::with_capacity(faces.len());
+        for batch in self.chips(faces)?.chunks(BATCH * self.session.appetite()) {
+            let views = self.views(batch)?;
+            let seconds: Option<Vec<&Tensor>> = views.iter().map(|outputs| outputs.get(1)).collect();
+            features.push(&seconds.ok_or_else(|| Error::model(&*self.id, "the network has no second output"))?)?;
+            embeddings.extend(self.embeddings(&views)?);
+        }
+        Ok(embeddings)
+    }
+
+    /// The one chip of each face.
+    fn chips<'a>(&self, faces: &'a [Vec<FaceChip>]) -> Result<Vec<&'a FaceChip>> {
+        let chip = |chips: &'a Vec<FaceChip>| match chips.as_slice() {
+            [chip] if chip.size == self.input.size => Ok(chip),
+            _ => Err(Error::Mismatch(format!("{} takes one chip of {} pixels a face", self.id, self.input.size))),
+        };
+        faces.iter().map(chip).collect()
+    }
+
+    /// The network's outputs for the chips as they are, and for the chips mirrored if that helps.
+    fn views(&self, chips: &[&FaceChip]) -> Result<Vec<Vec<Tensor>>> {
+        let mirrored: &[bool] = if self.flip { &[false, true] } else { &[false] };
+        mirrored.iter().map(|&mirrored| self.run(chips, mirrored)).collect()
+    }
+
+    fn run(&self, chips: &[&FaceChip], mirrored: bool) -> Result<Vec<Tensor>> {
         let side = self.input.size as usize;
-        let output = self.session.fill_and_run(&[chips.len(), 3, side, side], &mut |data| {
+        let outputs = self.session.fill_and_run(&[chips.len(), 3, side, side], &mut |data| {
             data.par_chunks_exact_mut(3 * side * side)
                 .zip(chips)
                 .for_each(|(planes, chip)| self.fill(chip, mirrored, planes));
         })?;
-        let vectors = output.into_iter().next().map(|t| t.data).unwrap_or_default();
-        if vectors.len() != chips.len() * self.dim {
-            let reason =
-                format!("{} numbers for {} chips, its contract says {} each", vectors.len(), chips.len(), self.dim);
+        let numbers = outputs.first().map_or(0, |vectors| vectors.data.len());
+        if numbers != chips.len() * self.dim {
+            let reason = format!("{numbers} numbers for {} chips, its contract says {} each", chips.len(), self.dim);
             return Err(Error::model(&*self.id, reason));
         }
-        Ok(vectors)
+        Ok(outputs)
+    }
+
+    /// The directions of the views' first outputs together.
+    fn embeddings(&self, views: &[Vec<Tensor>]) -> Result<Vec<Embedding>> {
+        let vectors: Vec<&[f32]> =
+            views.iter().filter_map(|outputs| outputs.first()).map(|vectors| vectors.data.as_slice()).collect();
+        let faces = vectors.first().map_or(0, |vectors| vectors.len() / self.dim);
+        let of_face = |face: usize| -> Result<Embedding> {
+            let view = |vectors: &&[f32]| {
+                Embedding::new(Arc::clone(&self.id), vectors[face * self.dim..][..self.dim].to_vec())
+            };
+            let mut views = vectors.iter().map(view).collect::<Result<Vec<_>>>()?.into_iter();
+            match (views.next(), views.next()) {
+                (Some(straight), Some(mirrored)) => {
+                    let sum = straight.vector.iter().zip(&mirrored.vector).map(|(a, b)| a + b).collect();
+                    Embedding::new(Arc::clone(&self.id), sum)
+                }
+                (Some(straight), None) => Ok(straight),
+                (None, _) => Err(Error::model(&*self.id, "the network gave nothing")),
+            }
+        };
+        (0..faces).map(of_face).collect()
     }
 }
 
@@ -106,26 +158,9 @@ impl Embedder for NetworkEmbedder {
     }
 
     fn embed(&self, faces: &[Vec<FaceChip>]) -> Result<Vec<Embedding>> {
-        let chips = faces
-            .iter()
-            .map(|chips| match chips.as_slice() {
-                [chip] if chip.size == self.input.size => Ok(chip),
-                _ => Err(Error::Mismatch(format!("{} takes one chip of {} pixels a face", self.id, self.input.size))),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let mut embeddings = Vec::with_capacity(chips.len());
-        for batch in chips.chunks(BATCH * self.session.appetite()) {
-            let straight = self.run(batch, false)?;
-            let mirrored = if self.flip { Some(self.run(batch, true)?) } else { None };
-            for (i, vector) in straight.chunks_exact(self.dim).enumerate() {
-                let mut embedding = Embedding::new(Arc::clone(&self.id), vector.to_vec())?;
-                if let Some(mirrored) = &mirrored {
-                    let other = Embedding::new("", mirrored[i * self.dim..][..self.dim].to_vec())?;
-                    let sum = embedding.vector.iter().zip(&other.vector).map(|(a, b)| a + b).collect();
-                    embedding = Embedding::new(Arc::clone(&self.id), sum)?;
-                }
-                embeddings.push(embedding);
-            }
+        let mut embeddings = Vec::with_capacity(faces.len());
+        for batch in self.chips(faces)?.chunks(BATCH * self.session.appetite()) {
+            embeddings.extend(self.embeddings(&self.views(batch)?)?);
         }
         Ok(embeddings)
     }
@@ -134,7 +169,7 @@ impl Embedder for NetworkEmbedder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{align::Affine, engine::Tensor, model::Registry};
+    use crate::{align::Affine, model::Registry};
 
     /// A network whose output is the mean of each input plane.
     struct Means;

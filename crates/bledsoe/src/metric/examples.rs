@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
+use candle_core::{Device, Result as CandleResult, Tensor};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -23,6 +24,8 @@ pub struct Examples {
     vectors: Vec<f32>,
     /// Of each row.
     people: Vec<usize>,
+    /// Of each row, its number where it was taken from.
+    sources: Vec<usize>,
     /// Of each person the first row; then the number of rows.
     starts: Vec<usize>,
 }
@@ -60,7 +63,8 @@ impl Examples {
         if starts.windows(2).any(|pair| pair[1] - pair[0] < 2) {
             return Err(Error::Invalid("everybody needs two photos or more".into()));
         }
-        Ok(Self { dim, vectors, people, starts })
+        let sources = (0..people.len()).collect();
+        Ok(Self { dim, vectors, people, sources, starts })
     }
 
     /// Of a table's rows; what cannot be learnt from is left out and counted.
@@ -72,10 +76,10 @@ impl Examples {
         let mut faces: BTreeMap<&str, usize> = BTreeMap::new();
         rows.iter().for_each(|row| *faces.entry(&row.path).or_default() += 1);
         left_out.several_faces = faces.values().filter(|&&faces| faces > 1).count();
-        let mut by_person: BTreeMap<&str, Vec<&FaceRow>> = BTreeMap::new();
-        for row in rows.iter().filter(|row| faces.get(row.path.as_str()) == Some(&1)) {
+        let mut by_person: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (number, row) in rows.iter().enumerate().filter(|(_, row)| faces.get(row.path.as_str()) == Some(&1)) {
             match &row.person {
-                Some(person) => by_person.entry(person).or_default().push(row),
+                Some(person) => by_person.entry(person).or_default().push(number),
                 None => left_out.without_person += 1,
             }
         }
@@ -90,9 +94,10 @@ impl Examples {
                 left_out.one_photo
             )));
         }
-        let vectors = by_person.values().flatten().flat_map(|row| row.vector.iter().copied()).collect();
+        let sources: Vec<usize> = by_person.values().flatten().copied().collect();
+        let vectors = sources.iter().flat_map(|&number| rows[number].vector.iter().copied()).collect();
         let people = by_person.values().enumerate().flat_map(|(i, rows)| std::iter::repeat_n(i, rows.len())).collect();
-        Ok((Self::new(dim, vectors, people)?, left_out))
+        Ok((Self { sources, ..Self::new(dim, vectors, people)? }, left_out))
     }
 
     /// Vectors.
@@ -128,6 +133,17 @@ impl Examples {
     /// A row's vector.
     pub fn vector(&self, row: usize) -> &[f32] {
         &self.vectors[row * self.dim..][..self.dim]
+    }
+
+    /// A row's number among those that [`Examples::of_rows`] or [`Examples::new`] was given.
+    pub fn source(&self, row: usize) -> usize {
+        self.sources[row]
+    }
+
+    /// Some rows' vectors as one tensor, n x dim.
+    pub(super) fn tensor(&self, rows: &[usize], device: &Device) -> CandleResult<Tensor> {
+        let values: Vec<f32> = rows.iter().flat_map(|&row| self.vector(row).iter().copied()).collect();
+        Tensor::from_vec(values, (rows.len(), self.dim), device)
     }
 
     /// In two: about `share` of the people, at least two, are held out. People who share a picture (one photo under two
@@ -176,13 +192,14 @@ impl Examples {
     }
 
     fn subset(&self, keep: impl Fn(usize) -> bool) -> Result<Self> {
-        let (mut vectors, mut people) = (Vec::new(), Vec::new());
+        let (mut vectors, mut people, mut sources) = (Vec::new(), Vec::new(), Vec::new());
         for (number, person) in (0..self.people()).filter(|&person| keep(person)).enumerate() {
             let rows = self.rows(person);
             people.extend(rows.clone().map(|_| number));
             vectors.extend_from_slice(&self.vectors[rows.start * self.dim..rows.end * self.dim]);
+            sources.extend_from_slice(&self.sources[rows]);
         }
-        Self::new(self.dim, vectors, people)
+        Ok(Self { sources, ..Self::new(self.dim, vectors, people)? })
     }
 }
 

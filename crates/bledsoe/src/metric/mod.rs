@@ -1,20 +1,22 @@
 //! Metric learning: an embedder's vectors, made to tell *these* people better apart.
 //!
-//! In: embeddings of one embedder, each with its person ([`Examples`]). Out: the map of an
-//! [`Adapter`](crate::embed::Adapter), which stands behind the embedder; that stays as it is. The map begins as the
-//! identity and is moved by gradients (candle's) of a [`Loss`] over batches of a few people with a few photos each. Some
-//! people are held out; the map that does best on them is kept, and that may be the identity.
+//! In: embeddings of one embedder, each with its person ([`Examples`]). Out, by [`train`]: the map of an
+//! [`Adapter`](crate::embed::Adapter), which stands behind the embedder; that stays as it is. Or, by [`train_network`],
+//! from what the front of the embedder's network gives of each face: new [`Weights`] for its last layers. A map begins as
+//! the identity, layers as they are; both are moved by gradients (candle's) of a [`Loss`] over batches of a few people
+//! with a few photos each. Some people are held out; what does best on them is kept, and that may be what it began as.
 //!
 //! - [`loss`]: triplets (FaceNet's), ArcFace, supervised contrastive;
 //! - [`mining`]: which triplets of a batch are learnt from;
 //! - `batches`: which photos make a batch;
 //! - [`shape`]: the maps that can be learnt;
+//! - `network`: the end of a network, in a form that can be learnt;
 //! - [`measure`]: how well people held out are told apart;
 //! - [`training`]: the loop around them.
 //!
 //! ```
 //! use bledsoe::{
-//!     metric::{Examples, Training, train},
+//!     metric::{Examples, Shape, Training, train},
 //!     pipeline::{Counts, Monitor},
 //! };
 //!
@@ -28,8 +30,9 @@
 //! let vectors: Vec<f32> = (0..64).flat_map(|i| bledsoe::embed::Embedding::new("", face(i).to_vec()).unwrap().vector).collect();
 //! let examples = Examples::new(4, vectors, (0..64).map(|i| i / 4).collect())?;
 //! let monitor = Monitor { progress: &|_: Counts| {}, stop: &Default::default() };
-//! let trained = train(&examples, &Training { stay_close: 0.0, ..Training::default() }, &monitor)?;
-//! assert!(trained.best.figure < trained.curve[0].figure); // the loss of people held out
+//! let training = Training { stay_close: 0.0, ..Training::default() };
+//! let course = train(&examples, Shape::Linear, &training, &monitor)?.course;
+//! assert!(course.best.figure < course.curve[0].figure); // the loss of people held out
 //! # Ok(())
 //! # }
 //! ```
@@ -39,6 +42,7 @@ mod examples;
 pub mod loss;
 pub mod measure;
 pub mod mining;
+mod network;
 pub mod shape;
 pub mod training;
 
@@ -46,8 +50,9 @@ pub use examples::{Examples, LEAST_PEOPLE, LeftOut};
 pub use loss::Loss;
 pub use measure::Measure;
 pub use mining::Mining;
+pub use network::Weights;
 pub use shape::Shape;
-pub use training::{Epoch, Trained, Training, train};
+pub use training::{Course, Epoch, Trained, Training, train, train_network};
 
 use crate::Error;
 

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Result as CandleResult, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
-use super::loss::unit_rows;
+use super::{Examples, loss::unit_rows, training::Learner};
 use crate::embed::Map;
 
 /// A kind of map.
@@ -46,13 +46,8 @@ impl Projection {
         Ok(Self { shape, variables })
     }
 
-    /// What is learnt.
-    pub(super) fn variables(&self) -> &[Var] {
-        &self.variables
-    }
-
     /// What becomes of `vectors` (n x dim): unit rows.
-    pub(super) fn forward(&self, vectors: &Tensor) -> CandleResult<Tensor> {
+    fn forward(&self, vectors: &Tensor) -> CandleResult<Tensor> {
         let affine = |x: &Tensor, weight: &Var, bias: &Var| x.matmul(&weight.t()?)?.broadcast_add(bias.as_tensor());
         let moved = match self.variables.as_slice() {
             [weight, bias] => affine(vectors, weight, bias)?,
@@ -65,7 +60,7 @@ impl Projection {
     }
 
     /// The map as it is now.
-    pub(super) fn map(&self) -> CandleResult<Map> {
+    fn map(&self) -> CandleResult<Map> {
         let mut arrays = self.variables.iter().map(|variable| {
             variable.as_tensor().to_dtype(DType::F32)?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()
         });
@@ -81,6 +76,23 @@ impl Projection {
     }
 }
 
+impl Learner for Projection {
+    type Learnt = Map;
+
+    fn variables(&self) -> Vec<Var> {
+        self.variables.clone()
+    }
+
+    fn vectors(&self, examples: &Examples, rows: &[usize]) -> CandleResult<Tensor> {
+        let device = self.variables.first().map_or(&Device::Cpu, |variable| variable.device());
+        self.forward(&examples.tensor(rows, device)?)
+    }
+
+    fn learnt(&self) -> CandleResult<Map> {
+        self.map()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::loss::tests::golden, *};
@@ -93,7 +105,7 @@ mod tests {
     /// Moves every weight a little, so that none is at a corner.
     fn shake(projection: &Projection) {
         let mut random = fastrand::Rng::with_seed(9);
-        for variable in projection.variables() {
+        for variable in &projection.variables {
             let old: Vec<f64> = variable.flatten_all().unwrap().to_vec1().unwrap();
             let moved: Vec<f64> = old.iter().map(|x| x + 0.2 * (random.f64() - 0.5)).collect();
             variable.set(&Tensor::from_vec(moved, variable.shape(), &Device::Cpu).unwrap()).unwrap();
@@ -148,7 +160,7 @@ mod tests {
                 let objective = golden.objective(case.loss, DType::F64);
                 let loss = || objective.of(&projection.forward(&batch).unwrap(), &golden.people).unwrap().unwrap();
                 let gradients = loss().backward().unwrap();
-                for variable in projection.variables().iter().chain(&objective.variables()) {
+                for variable in projection.variables.iter().chain(&objective.variables()) {
                     let gradient: Vec<f64> =
                         gradients.get(variable.as_tensor()).unwrap().flatten_all().unwrap().to_vec1().unwrap();
                     let old: Vec<f64> = variable.flatten_all().unwrap().to_vec1().unwrap();

@@ -1,31 +1,41 @@
-//! The loop: batches, loss, gradients, and the map that does best on people held out.
+//! The loop: batches, loss, gradients, and what does best on people held out.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Instant};
 
-use candle_core::{DType, Device, Result as CandleResult, Tensor};
+use candle_core::{DType, Device, Result as CandleResult, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Examples, Loss, Measure, Mining, Shape, batches::batches, candle, loss::Objective, measure::Measured,
+    Examples, Loss, Measure, Mining, Shape, Weights,
+    batches::batches,
+    candle,
+    loss::Objective,
+    measure::Measured,
+    network::{Network, Unfrozen},
     shape::Projection,
 };
 use crate::{
     Error, Result,
-    embed::Map,
+    embed::{Features, Map, dot},
     engine,
+    model::graph::{End, Graph},
     pipeline::{Counts, Monitor},
 };
+
+/// Rows whose embeddings by the engine and by the network in the form that learns are compared.
+const COMPARED: usize = 64;
+/// Embeddings of the engine and of the network in the form that learns agree at least so well, in bf16 too; if not, it is
+/// another network that would be learnt.
+const LEAST_AGREEMENT: f32 = 0.99;
 
 /// How to train.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// The kind of map.
-    pub shape: Shape,
     /// What is made small.
     pub loss: Loss,
-    /// Weight of the mean squared distance between what the map gives and what it was given: against harm to faces
+    /// Weight of the mean squared distance between the vectors that result and those of the embedder as it was: against harm to faces
     /// unlike those learnt from.
     pub stay_close: f32,
     /// People in a batch.
@@ -36,11 +46,11 @@ pub struct Training {
     pub learning_rate: f64,
     /// Passes over the people, at most.
     pub epochs: usize,
-    /// Passes without a better map after which training ends.
+    /// Passes without a better one after which training ends.
     pub patience: usize,
     /// Share of the people held out.
     pub held_out: f64,
-    /// Decides who is held out, the batches, and how an MLP begins.
+    /// Decides who is held out, the batches, and how a map begins.
     pub seed: u64,
     /// Where the tensors are.
     #[serde(skip)]
@@ -50,7 +60,6 @@ pub struct Training {
 impl Default for Training {
     fn default() -> Self {
         Self {
-            shape: Shape::Linear,
             loss: Loss::Triplet { margin: 0.2, mining: Mining::SemiHard },
             stay_close: 1.0,
             people: 64,
@@ -79,12 +88,19 @@ pub struct Epoch {
 
 /// What training gave.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Trained {
-    /// The best map.
-    pub map: Map,
-    /// When it was so.
+pub struct Trained<T> {
+    /// What did best on people held out.
+    pub learnt: T,
+    /// How it went.
+    pub course: Course,
+}
+
+/// How a training went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Course {
+    /// The epoch that did best on people held out.
     pub best: Epoch,
-    /// The similarity accepted at the measure's false accept rate, with that map.
+    /// The similarity accepted at the measure's false accept rate, as it was then.
     pub threshold: Option<f32>,
     /// Every epoch, the one before the first included.
     pub curve: Vec<Epoch>,
@@ -96,6 +112,23 @@ pub struct Trained {
     pub held_out: [usize; 2],
     /// Whether somebody stopped it before it was done.
     pub stopped: bool,
+    /// How long the middle one of the epochs took, its measure included; none without epochs.
+    pub seconds_per_epoch: Option<f64>,
+}
+
+/// What can be learnt: a way to unit vectors, which candle can derive.
+pub(super) trait Learner {
+    /// What is kept of it.
+    type Learnt;
+
+    /// What is moved by gradients.
+    fn variables(&self) -> Vec<Var>;
+
+    /// Unit vectors of some rows of `examples`, row by row.
+    fn vectors(&self, examples: &Examples, rows: &[usize]) -> CandleResult<Tensor>;
+
+    /// What has been learnt so far.
+    fn learnt(&self) -> CandleResult<Self::Learnt>;
 }
 
 impl Training {
@@ -125,12 +158,63 @@ impl Training {
     }
 }
 
-/// Learns a map. Deterministic for a seed on one machine. The monitor is told of epochs as photos; where it stops the
-/// training, the best map so far is what is given.
+/// Learns a map behind the embedder. Deterministic for a seed on one machine. The monitor is told of epochs as photos;
+/// where it stops the training, the best so far is what is given.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a setting out of its range or too few people; [`Error::Engine`] when the device fails.
-pub fn train(examples: &Examples, training: &Training, monitor: &Monitor<'_>) -> Result<Trained> {
+pub fn train(examples: &Examples, shape: Shape, training: &Training, monitor: &Monitor<'_>) -> Result<Trained<Map>> {
+    let begin = |device: &Device| {
+        let mut random = fastrand::Rng::with_seed(training.seed);
+        Projection::identity(shape, examples.dim(), &mut random, DType::F32, device).map_err(candle)
+    };
+    run(begin, examples, training, monitor)
+}
+
+/// Learns the weights of the end of a network, likewise. `features` are what `end`'s tensor is of each face, and of each
+/// row of `examples` the one at its [`Examples::source`].
+///
+/// # Errors
+/// As [`train`]; [`Error::Model`] when it has an operator that cannot be learnt through, [`Error::Mismatch`] when
+/// features or embeddings are not this network's.
+pub fn train_network(
+    graph: &Graph<'_>,
+    end: &End<'_, '_>,
+    features: &Features,
+    examples: &Examples,
+    training: &Training,
+    monitor: &Monitor<'_>,
+) -> Result<Trained<Weights>> {
+    if (0..examples.len()).any(|row| examples.source(row) >= features.len()) {
+        return Err(Error::Mismatch(format!("features of {} faces, of more there are embeddings", features.len())));
+    }
+    let begin = |device: &Device| {
+        let network = Network::new(graph, end, DType::F32, device)?;
+        let unfrozen = Unfrozen { network, features, device: device.clone() };
+        let some: Vec<usize> = (0..examples.len().min(COMPARED)).collect();
+        let made: Vec<Vec<f32>> = unfrozen.vectors(examples, &some).and_then(|made| made.to_vec2()).map_err(candle)?;
+        let agreement = some.iter().zip(&made).map(|(&row, made)| match made.len() == examples.dim() {
+            true => dot(examples.vector(row), made),
+            false => 0.0,
+        });
+        let mean = agreement.sum::<f32>() / some.len().max(1) as f32;
+        if mean < LEAST_AGREEMENT {
+            return Err(Error::Mismatch(format!(
+                "{}: the layers to be learnt give other embeddings than the network (mean cosine {mean:.3})",
+                graph.name()
+            )));
+        }
+        Ok(unfrozen)
+    };
+    run(begin, examples, training, monitor)
+}
+
+fn run<L: Learner>(
+    begin: impl FnOnce(&Device) -> Result<L>,
+    examples: &Examples,
+    training: &Training,
+    monitor: &Monitor<'_>,
+) -> Result<Trained<L::Learnt>> {
     training.check()?;
     let device = match training.device {
         engine::Device::Cpu => Device::Cpu,
@@ -140,112 +224,123 @@ pub fn train(examples: &Examples, training: &Training, monitor: &Monitor<'_>) ->
         })?,
     };
     let (learnt, held) = examples.split(training.held_out, training.seed)?;
-    let mut run = Run::new(&learnt, &held, training, &device).map_err(candle)?;
+    let mut run = Run::new(begin(&device)?, &learnt, &held, training, device).map_err(candle)?;
     let mut random = fastrand::Rng::with_seed(training.seed);
     let mut curve = vec![run.best.epoch];
+    let mut seconds = Vec::new();
     let mut stopped = false;
-    for epoch in 1..=training.epochs {
-        if monitor.stop.load(Ordering::Relaxed) {
+    for number in 1..=training.epochs {
+        let start = Instant::now();
+        let Some(epoch) = run.epoch(number, &mut random, monitor).map_err(candle)? else {
             stopped = true;
             break;
-        }
-        curve.push(run.epoch(epoch, &mut random).map_err(candle)?);
-        (monitor.progress)(Counts { photos: epoch, ..Counts::default() });
-        if epoch >= run.best.epoch.epoch + training.patience.max(1) {
+        };
+        curve.push(epoch);
+        seconds.push(start.elapsed().as_secs_f64());
+        (monitor.progress)(Counts { photos: number, ..Counts::default() });
+        if number >= run.best.epoch.epoch + training.patience.max(1) {
             break;
         }
     }
+    seconds.sort_by(f64::total_cmp);
     Ok(Trained {
-        map: run.best.map,
-        best: run.best.epoch,
-        threshold: run.best.measured.threshold,
-        curve,
-        measure: run.measure,
-        trained_on: [learnt.len(), learnt.people()],
-        held_out: [held.len(), held.people()],
-        stopped,
+        learnt: run.best.learnt,
+        course: Course {
+            best: run.best.epoch,
+            threshold: run.best.measured.threshold,
+            curve,
+            measure: run.measure,
+            trained_on: [learnt.len(), learnt.people()],
+            held_out: [held.len(), held.people()],
+            stopped,
+            seconds_per_epoch: seconds.get(seconds.len() / 2).copied(),
+        },
     })
 }
 
-struct Best {
-    map: Map,
+struct Best<T> {
+    learnt: T,
     epoch: Epoch,
     measured: Measured,
 }
 
-struct Run<'a> {
+struct Run<'a, L: Learner> {
+    learner: L,
     training: &'a Training,
     learnt: &'a Examples,
     held: &'a Examples,
-    /// Of all rows.
-    learnt_vectors: Tensor,
-    held_vectors: Tensor,
-    projection: Projection,
+    device: Device,
     objective: Objective,
     optimizer: AdamW,
     measure: Measure,
-    best: Best,
+    best: Best<L::Learnt>,
 }
 
-impl<'a> Run<'a> {
-    fn new(learnt: &'a Examples, held: &'a Examples, training: &'a Training, device: &Device) -> CandleResult<Self> {
-        let rows = |examples: &Examples| {
-            let all: Vec<f32> = (0..examples.len()).flat_map(|row| examples.vector(row).iter().copied()).collect();
-            Tensor::from_vec(all, (examples.len(), examples.dim()), device)
-        };
-        let mut random = fastrand::Rng::with_seed(training.seed);
-        let projection = Projection::identity(training.shape, learnt.dim(), &mut random, DType::F32, device)?;
-        let objective = Objective::new(training.loss, learnt, DType::F32, device)?;
-        let variables = projection.variables().iter().cloned().chain(objective.variables()).collect();
+impl<'a, L: Learner> Run<'a, L> {
+    fn new(
+        learner: L,
+        learnt: &'a Examples,
+        held: &'a Examples,
+        training: &'a Training,
+        device: Device,
+    ) -> CandleResult<Self> {
+        let objective = Objective::new(training.loss, learnt, DType::F32, &device)?;
+        let variables = learner.variables().into_iter().chain(objective.variables()).collect();
         let settings = ParamsAdamW { lr: training.learning_rate, weight_decay: 0.0, ..ParamsAdamW::default() };
         let measure = Measure::of(held);
-        let held_vectors = rows(held)?;
-        let measured = measure.measure(held, &projection.forward(&held_vectors)?.to_vec2()?);
+        let measured = measure.measure(held, &all_vectors(&learner, held, training.people * training.photos)?);
         let epoch = Epoch { epoch: 0, loss: None, figure: measured.figure };
-        Ok(Self {
-            training,
-            learnt,
-            held,
-            learnt_vectors: rows(learnt)?,
-            held_vectors,
-            best: Best { map: projection.map()?, epoch, measured },
-            projection,
-            objective,
-            optimizer: AdamW::new(variables, settings)?,
-            measure,
-        })
+        let best = Best { learnt: learner.learnt()?, epoch, measured };
+        let optimizer = AdamW::new(variables, settings)?;
+        Ok(Self { learner, training, learnt, held, device, objective, optimizer, measure, best })
     }
 
-    /// A pass over everybody, then the measure.
-    fn epoch(&mut self, number: usize, random: &mut fastrand::Rng) -> CandleResult<Epoch> {
+    /// A pass over everybody, then the measure; `None` if it was stopped.
+    fn epoch(
+        &mut self,
+        number: usize,
+        random: &mut fastrand::Rng,
+        monitor: &Monitor<'_>,
+    ) -> CandleResult<Option<Epoch>> {
         let mut losses = Vec::new();
         for rows in batches(self.learnt, self.training.people, self.training.photos, random) {
+            if monitor.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             losses.extend(self.step(&rows)?);
         }
         let loss = (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64);
-        let measured = self.measure.measure(self.held, &self.projection.forward(&self.held_vectors)?.to_vec2()?);
+        let vectors = all_vectors(&self.learner, self.held, self.training.people * self.training.photos)?;
+        let measured = self.measure.measure(self.held, &vectors);
         let epoch = Epoch { epoch: number, loss, figure: measured.figure };
         if self.measure.better(epoch.figure, self.best.epoch.figure) {
-            self.best = Best { map: self.projection.map()?, epoch, measured };
+            self.best = Best { learnt: self.learner.learnt()?, epoch, measured };
         }
-        Ok(epoch)
+        Ok(Some(epoch))
     }
 
     /// Learns from a batch; its loss.
     fn step(&mut self, rows: &[usize]) -> CandleResult<Option<f64>> {
         let people: Vec<u32> = rows.iter().map(|&row| self.learnt.person(row) as u32).collect();
-        let places: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
-        let places = Tensor::from_vec(places, rows.len(), self.learnt_vectors.device())?;
-        let given = self.learnt_vectors.index_select(&places, 0)?;
-        let made = self.projection.forward(&given)?;
+        let made = self.learner.vectors(self.learnt, rows)?;
         let Some(mut loss) = self.objective.of(&made, &people)? else { return Ok(None) };
         if self.training.stay_close > 0.0 {
-            let moved = (made - given)?.sqr()?.sum_all()?;
+            let moved = (made - self.learnt.tensor(rows, &self.device)?)?.sqr()?.sum_all()?;
             loss = (loss + moved.affine(f64::from(self.training.stay_close) / rows.len() as f64, 0.0)?)?;
         }
         self.optimizer.backward_step(&loss)?;
         Ok(Some(loss.to_scalar::<f32>()?.into()))
     }
+}
+
+/// The vectors of all rows, so many at a time.
+fn all_vectors(learner: &impl Learner, examples: &Examples, at_once: usize) -> CandleResult<Vec<Vec<f32>>> {
+    let rows: Vec<usize> = (0..examples.len()).collect();
+    let mut vectors = Vec::with_capacity(rows.len());
+    for some in rows.chunks(at_once.max(1)) {
+        vectors.extend(learner.vectors(examples, some)?.to_vec2()?);
+    }
+    Ok(vectors)
 }
 
 #[cfg(test)]
@@ -278,8 +373,8 @@ mod tests {
         Monitor { progress: &|_| {}, stop }
     }
 
-    fn settings(shape: Shape, loss: Loss) -> Training {
-        Training { shape, loss, stay_close: 0.0, learning_rate: 3e-3, epochs: 30, ..Training::default() }
+    fn settings(loss: Loss) -> Training {
+        Training { loss, stay_close: 0.0, learning_rate: 3e-3, epochs: 30, ..Training::default() }
     }
 
     #[test]
@@ -293,7 +388,8 @@ mod tests {
                 Loss::Arcface { margin: 0.3, scale: 16.0 },
                 Loss::Supcon { temperature: 0.1 },
             ] {
-                let trained = train(&examples, &settings(shape, loss), &quiet(&AtomicBool::new(false))).unwrap();
+                let monitor = AtomicBool::new(false);
+                let trained = train(&examples, shape, &settings(loss), &quiet(&monitor)).unwrap().course;
                 assert!(trained.measure.better(trained.best.figure, trained.curve[0].figure), "{shape:?} {loss:?}");
                 let gain = (trained.best.figure - trained.curve[0].figure).abs();
                 assert!(gain > 0.05, "{shape:?} {loss:?}: {:?} from {:?}", trained.best, trained.curve[0]);
@@ -303,9 +399,8 @@ mod tests {
 
     #[test]
     fn nobody_is_learnt_from_and_held_out() {
-        let trained =
-            train(&examples(40, 3), &Training { epochs: 1, ..Training::default() }, &quiet(&AtomicBool::new(false)));
-        let trained = trained.unwrap();
+        let once = Training { epochs: 1, ..Training::default() };
+        let trained = train(&examples(40, 3), Shape::Linear, &once, &quiet(&AtomicBool::new(false))).unwrap().course;
         assert_eq!((trained.trained_on, trained.held_out), ([96, 32], [24, 8]));
     }
 
@@ -313,8 +408,8 @@ mod tests {
     fn the_same_seed_gives_the_same_map() {
         let examples = examples(40, 3);
         let map = |seed| {
-            let training = Training { seed, ..settings(Shape::Mlp, Training::default().loss) };
-            train(&examples, &training, &quiet(&AtomicBool::new(false))).unwrap().map
+            let training = Training { seed, ..settings(Training::default().loss) };
+            train(&examples, Shape::Mlp, &training, &quiet(&AtomicBool::new(false))).unwrap().learnt
         };
         let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         assert!(one.install(|| map(1)) == map(1));
@@ -328,16 +423,16 @@ mod tests {
             Map::Linear { weight, .. } => (0..DIM * DIM).all(|i| weight[i] == f32::from(u8::from(i % (DIM + 1) == 0))),
             Map::Mlp { .. } => false,
         };
-        let stopped = train(&examples, &Training::default(), &quiet(&AtomicBool::new(true))).unwrap();
-        assert!(stopped.stopped && stopped.best.epoch == 0 && identity(&stopped.map));
+        let stopped = train(&examples, Shape::Linear, &Training::default(), &quiet(&AtomicBool::new(true))).unwrap();
+        assert!(stopped.course.stopped && stopped.course.best.epoch == 0 && identity(&stopped.learnt));
         let none = Training { epochs: 0, ..Training::default() };
-        let none = train(&examples, &none, &quiet(&AtomicBool::new(false))).unwrap();
-        assert!(!none.stopped && identity(&none.map));
+        let none = train(&examples, Shape::Linear, &none, &quiet(&AtomicBool::new(false))).unwrap();
+        assert!(!none.course.stopped && identity(&none.learnt));
         // Stopped by whoever watches the third epoch.
         let stop = AtomicBool::new(false);
         let progress = |counts: Counts| stop.store(counts.photos >= 3, Ordering::Relaxed);
         let monitor = Monitor { progress: &progress, stop: &stop };
-        let third = train(&examples, &settings(Shape::Linear, Training::default().loss), &monitor).unwrap();
+        let third = train(&examples, Shape::Linear, &settings(Training::default().loss), &monitor).unwrap().course;
         assert!(third.stopped && third.curve.len() == 4);
     }
 
@@ -346,8 +441,8 @@ mod tests {
         let examples = examples(60, 4);
         // Of all vectors, the mean squared distance.
         let moved = |stay_close| {
-            let training = Training { stay_close, ..settings(Shape::Linear, Training::default().loss) };
-            let map = train(&examples, &training, &quiet(&AtomicBool::new(false))).unwrap().map;
+            let training = Training { stay_close, ..settings(Training::default().loss) };
+            let map = train(&examples, Shape::Linear, &training, &quiet(&AtomicBool::new(false))).unwrap().learnt;
             let about = About {
                 bledsoe: String::new(),
                 base: "m".into(),
@@ -375,10 +470,8 @@ mod tests {
             Training { loss: Loss::Arcface { margin: 3.0, scale: 16.0 }, ..Training::default() },
             Training { loss: Loss::Supcon { temperature: 0.0 }, ..Training::default() },
         ] {
-            assert!(
-                matches!(train(&examples, &wrong, &quiet(&AtomicBool::new(false))), Err(Error::Invalid(_))),
-                "{wrong:?}"
-            );
+            let refused = train(&examples, Shape::Linear, &wrong, &quiet(&AtomicBool::new(false)));
+            assert!(matches!(refused, Err(Error::Invalid(_))), "{wrong:?}");
         }
     }
 }

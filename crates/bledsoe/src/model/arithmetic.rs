@@ -4,18 +4,16 @@
 //! operator in it; rather than know them all, [`multiply_adds`] lets the built-in engine run the network once and looks
 //! at the shapes of what comes out of its products.
 
-use std::collections::BTreeMap;
-
-use super::onnx::{self, Writer};
+use super::graph::{Graph, Node};
 use crate::{
     Error, Result,
     engine::{Backend, Engine, EngineConfig, Precision, Tensor},
 };
 
 /// A convolution or matrix product with constant weights.
-struct Product {
+struct Product<'g> {
     /// The tensor with one number for each use of a weight column: what comes out, or goes into a transposed convolution.
-    tensor: String,
+    tensor: &'g str,
     /// How many weights there are.
     weights: u64,
     /// The tensor's axis over which the weights are spread.
@@ -37,14 +35,16 @@ enum ChannelAxis {
 /// [`Error::Model`] when the bytes are damaged or no product is in them, [`Error::Engine`] when the network does not run
 /// on such an input.
 pub fn multiply_adds(onnx: &[u8], name: &str, shape: &[usize]) -> Result<u64> {
-    let (products, observed) = observe(onnx).ok_or_else(|| Error::model(name, "damaged, or not an ONNX file"))?;
+    let graph = Graph::read(onnx, name)?;
+    let products: Vec<Product<'_>> = graph.nodes().iter().filter_map(|node| product(&graph, node)).collect();
     if products.is_empty() {
         return Err(Error::model(name, "no convolution or matrix product in it"));
     }
     let engine = Engine::open(&EngineConfig { backend: Backend::Rten, ..EngineConfig::default() })?;
-    let session = engine.load(name, observed, Precision::Full)?;
+    let tensors: Vec<&str> = products.iter().map(|product| product.tensor).collect();
+    let session = engine.load(name, graph.with_outputs(&tensors), Precision::Full)?;
     let outputs = session.run(Tensor { shape: shape.to_vec(), data: vec![0.0; shape.iter().product()] })?;
-    let of_product = |(product, output): (&Product, &Tensor)| {
+    let of_product = |(product, output): (&Product<'_>, &Tensor)| {
         let channels = match product.axis {
             ChannelAxis::Second => output.shape.get(1),
             ChannelAxis::Last => output.shape.last(),
@@ -54,49 +54,15 @@ pub fn multiply_adds(onnx: &[u8], name: &str, shape: &[usize]) -> Result<u64> {
     Ok(products.iter().zip(&outputs).map(of_product).sum())
 }
 
-/// The products of a network, and the network with their tensors as its only outputs; `None` if the bytes are damaged.
-fn observe(onnx: &[u8]) -> Option<(Vec<Product>, Vec<u8>)> {
-    const GRAPH: u64 = 7;
-    const NODE: u64 = 1;
-    const INITIALIZER: u64 = 5;
-    const OUTPUT: u64 = 12;
-    let model = onnx::fields(onnx)?;
-    let graph = onnx::fields(model.iter().find(|field| field.number == GRAPH)?.bytes())?;
-
-    let mut weights = BTreeMap::new();
-    for tensor in graph.iter().filter(|field| field.number == INITIALIZER) {
-        let tensor = onnx::fields(tensor.bytes())?;
-        let elements = onnx::integers(&tensor, 1)?.into_iter().try_fold(1u64, u64::checked_mul)?;
-        weights.insert(onnx::text(&tensor, 8), elements);
-    }
-    let mut products = Vec::new();
-    for node in graph.iter().filter(|field| field.number == NODE) {
-        let node = onnx::fields(node.bytes())?;
-        let names = |number| {
-            let named = node.iter().filter(move |field| field.number == number);
-            named.map(|field| String::from_utf8_lossy(field.bytes()).into_owned())
-        };
-        let (tensor, axis) = match onnx::text(&node, 4).as_str() {
-            "Conv" => (names(2).next()?, ChannelAxis::Second),
-            "ConvTranspose" => (names(1).next()?, ChannelAxis::Second),
-            "Gemm" | "MatMul" => (names(2).next()?, ChannelAxis::Last),
-            _ => continue,
-        };
-        if let Some(&weights) = names(1).nth(1).and_then(|weight| weights.get(&weight)) {
-            products.push(Product { tensor, weights, axis });
-        }
-    }
-
-    let mut observed = Writer::with_capacity(onnx.len());
-    graph.iter().filter(|field| field.number != OUTPUT).for_each(|field| observed.raw(field.raw));
-    for product in &products {
-        let mut output = Writer::default();
-        output.bytes(1, product.tensor.as_bytes());
-        observed.bytes(OUTPUT as u32, &output.finish());
-    }
-    let mut rest = Writer::default();
-    model.iter().filter(|field| field.number != GRAPH).for_each(|field| rest.raw(field.raw));
-    Some((products, onnx::model(&rest.finish(), &observed.finish())))
+fn product<'g>(graph: &Graph<'_>, node: &'g Node<'_>) -> Option<Product<'g>> {
+    let (tensor, axis) = match node.operator.as_str() {
+        "Conv" => (node.outputs.first()?, ChannelAxis::Second),
+        "ConvTranspose" => (node.inputs.first()?, ChannelAxis::Second),
+        "Gemm" | "MatMul" => (node.outputs.first()?, ChannelAxis::Last),
+        _ => return None,
+    };
+    let weights = graph.constant(node.inputs.get(1)?)?.len() as u64;
+    Some(Product { tensor, weights, axis })
 }
 
 #[cfg(test)]
@@ -104,7 +70,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Store,
-        onnx::{Attribute, Axis},
+        onnx::{self, Attribute, Axis, Writer},
     };
 
     /// 1 x 2 x 4 x 4 -> Conv of 3 x 3, stride 2 -> 1 x 3 x 1 x 1 -> Flatten -> MatMul -> 1 x 5.

@@ -6,12 +6,14 @@
 pub mod arithmetic;
 mod contract;
 pub mod dlib;
+pub mod graph;
 pub mod onnx;
 pub mod pack;
 pub mod pull;
 mod registry;
 pub mod selftest;
 mod store;
+pub mod tuned;
 
 pub use contract::{Channels, Contract, Format, Input, Output, Pull, PullClient, SelfTest, Task, Threshold};
 pub use registry::{FusionSpec, Registry};

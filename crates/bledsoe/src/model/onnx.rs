@@ -134,6 +134,13 @@ pub fn output(graph: &mut Writer, name: &str, shape: &[Axis<'_>]) {
     value_info(graph, 12, name, shape);
 }
 
+/// Appends an output whose kind and shape follow from the rest of the graph.
+pub(super) fn output_as_inferred(graph: &mut Writer, name: &str) {
+    let mut value = Writer::default();
+    value.bytes(1, name.as_bytes());
+    graph.bytes(12, &value.finish());
+}
+
 fn value_info(graph: &mut Writer, field: u32, name: &str, axes: &[Axis<'_>]) {
     let mut shape = Writer::default();
     for axis in axes {
@@ -164,13 +171,16 @@ pub fn head(metadata: &[(&str, &str)]) -> Vec<u8> {
     operators.bytes(1, b"");
     operators.int(2, 13);
     head.bytes(8, &operators.finish());
-    for (key, value) in metadata {
-        let mut entry = Writer::default();
-        entry.bytes(1, key.as_bytes());
-        entry.bytes(2, value.as_bytes());
-        head.bytes(14, &entry.finish());
-    }
+    metadata.iter().for_each(|(key, value)| entry(&mut head, key, value));
     head.finish()
+}
+
+/// Appends an entry of its metadata to a ModelProto.
+pub(super) fn entry(model: &mut Writer, key: &str, value: &str) {
+    let mut entry = Writer::default();
+    entry.bytes(1, key.as_bytes());
+    entry.bytes(2, value.as_bytes());
+    model.bytes(14, &entry.finish());
 }
 
 /// A ModelProto of its other fields and its graph.
@@ -210,12 +220,13 @@ pub(super) struct Field<'a> {
 }
 
 /// What a field holds.
+#[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Int(u64),
     /// Bytes, a string or a message.
     Bytes(&'a [u8]),
-    /// A number of four or eight bytes; nobody here reads one.
-    Fixed,
+    /// The four or eight bytes of a number.
+    Fixed(&'a [u8]),
 }
 
 impl<'a> Field<'a> {
@@ -233,12 +244,12 @@ pub(super) fn fields(mut rest: &[u8]) -> Option<Vec<Field<'_>>> {
         let tag = read_varint(&mut rest)?;
         let value = match tag & 7 {
             0 => Value::Int(read_varint(&mut rest)?),
-            1 => take(&mut rest, 8).map(|_| Value::Fixed)?,
+            1 => Value::Fixed(take(&mut rest, 8)?),
             2 => {
                 let length = usize::try_from(read_varint(&mut rest)?).ok()?;
                 Value::Bytes(take(&mut rest, length)?)
             }
-            5 => take(&mut rest, 4).map(|_| Value::Fixed)?,
+            5 => Value::Fixed(take(&mut rest, 4)?),
             _ => return None,
         };
         found.push(Field { number: tag >> 3, value, raw: &start[..start.len() - rest.len()] });
@@ -257,7 +268,7 @@ pub(super) fn integers(fields: &[Field<'_>], number: u64) -> Option<Vec<u64>> {
                     found.push(read_varint(&mut packed)?);
                 }
             }
-            Value::Fixed => return None,
+            Value::Fixed(_) => return None,
         }
     }
     Some(found)

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{Counts, Encoded, Journal, Monitor, Processed, Source, chunks, key};
 use crate::{
     Error, Result,
+    align::FaceChip,
     dataset::{Scan, Skipped},
     embed::{
         Embedder,
@@ -37,11 +38,8 @@ struct Chunk {
     skipped: Vec<Skipped>,
 }
 
-/// Embeds the faces of `processed` photos in batches, in order.
-///
-/// # Errors
-/// When the engine fails.
-pub fn rows(processed: Vec<Processed>, embedder: &dyn Embedder) -> Result<(Vec<FaceRow>, Vec<Skipped>)> {
+/// The faces of `processed` photos in order, without vectors, and their chips.
+pub(super) fn faces(processed: Vec<Processed>) -> (Vec<FaceRow>, Vec<Vec<FaceChip>>, Vec<Skipped>) {
     let (mut rows, mut skipped, mut chips) = (Vec::new(), Vec::new(), Vec::new());
     for photo in processed {
         match photo.faces {
@@ -62,6 +60,15 @@ pub fn rows(processed: Vec<Processed>, embedder: &dyn Embedder) -> Result<(Vec<F
             }
         }
     }
+    (rows, chips, skipped)
+}
+
+/// Embeds the faces of `processed` photos in batches, in order.
+///
+/// # Errors
+/// When the engine fails.
+pub fn rows(processed: Vec<Processed>, embedder: &dyn Embedder) -> Result<(Vec<FaceRow>, Vec<Skipped>)> {
+    let (mut rows, chips, skipped) = faces(processed);
     for (row, embedding) in rows.iter_mut().zip(embedder.embed(&chips)?) {
         row.vector = embedding.vector;
     }

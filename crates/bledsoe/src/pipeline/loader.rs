@@ -149,8 +149,7 @@ impl Loader {
 
     fn network_embedder(&self, name: &str) -> Result<Box<dyn Embedder>> {
         let (contract, session) = self.network(name)?;
-        let template = self.template(contract.template.as_deref().unwrap_or_default())?.at(contract.input()?.size);
-        Ok(Box::new(NetworkEmbedder::new(&contract, template, session)?))
+        Ok(Box::new(self.with_session(&contract, session)?))
     }
 
     /// The contract and the loaded network of the embedder called `name`: of the registry, or a file. A template is cut
@@ -163,12 +162,42 @@ impl Loader {
             let (contract, onnx) = self.own_embedder(path)?;
             return Ok((contract, self.engine.load(name, onnx, Precision::Fast)?));
         }
+        let contract = self.known_embedder(name)?;
+        Ok((contract.clone(), Box::new(self.session(name, Precision::Fast)?)))
+    }
+
+    /// The contract of the embedder called `name`, and its network as ONNX.
+    ///
+    /// # Errors
+    /// As [`Loader::network`].
+    pub fn onnx(&self, name: &str) -> Result<(Contract, Vec<u8>)> {
+        match file(name) {
+            Some(path) => self.own_embedder(path),
+            None => Ok((self.known_embedder(name)?.clone(), self.store.onnx(name)?)),
+        }
+    }
+
+    /// The embedder of that contract and network, which need be none of the registry's.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a contract without an embedder's template; [`Error::Engine`] when the network does not load.
+    pub fn embedder_of(&self, contract: &Contract, onnx: Vec<u8>) -> Result<NetworkEmbedder> {
+        self.with_session(contract, self.engine.load(&contract.id, onnx, Precision::Fast)?)
+    }
+
+    fn with_session(&self, contract: &Contract, session: Box<dyn Session>) -> Result<NetworkEmbedder> {
+        let template = self.template(contract.template.as_deref().unwrap_or_default())?.at(contract.input()?.size);
+        NetworkEmbedder::new(contract, template, session)
+    }
+
+    /// The contract of the registry's embedder called `name`.
+    fn known_embedder(&self, name: &str) -> Result<&'static Contract> {
         let contract = Registry::embedded()?.get(name)?;
         if contract.task != Task::Embed {
             return Err(Error::model(name, "not an embedder: see `bledsoe models list`"));
         }
         self.remember(name, &contract.sha256);
-        Ok((contract.clone(), Box::new(self.session(name, Precision::Fast)?)))
+        Ok(contract)
     }
 
     /// Loads the networks of a detector, if one is needed, and an embedder at once, on all cores. Opening them is then a matter of

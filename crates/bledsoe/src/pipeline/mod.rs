@@ -13,6 +13,7 @@ pub mod align;
 mod chips;
 mod chunk;
 pub mod embed;
+mod features;
 mod finder;
 mod journal;
 mod loader;
@@ -31,6 +32,7 @@ use sha2::{Digest, Sha256};
 
 pub use chips::{ALIGNMENT_FILE, Alignment, ChipReader};
 pub use chunk::chunks;
+pub use features::features;
 pub use finder::Finder;
 pub(crate) use finder::batches;
 pub use journal::Journal;

@@ -8,13 +8,13 @@ use super::{
 };
 use crate::{
     Result,
-    metric::{Epoch, Measure, Trained},
+    metric::{Course, Epoch, Measure},
 };
 
 /// Everything on the page.
 pub struct Report<'a> {
-    /// What training gave.
-    pub trained: &'a Trained,
+    /// How the training went.
+    pub course: &'a Course,
     /// One sentence on the outcome, shown first.
     pub summary: String,
     /// Every setting, so that anyone can repeat it.
@@ -30,24 +30,24 @@ pub fn write(path: &Path, report: &Report<'_>) -> Result<()> {
 }
 
 fn page(report: &Report<'_>) -> Result<String> {
-    let trained = report.trained;
-    let [photos, people] = trained.trained_on.map(page::count);
-    let [held_photos, held_people] = trained.held_out.map(page::count);
-    let unit = match trained.measure {
+    let course = report.course;
+    let [photos, people] = course.trained_on.map(page::count);
+    let [held_photos, held_people] = course.held_out.map(page::count);
+    let unit = match course.measure {
         Measure::TarAtFar { .. } => Unit::Rate,
         Measure::TripletLoss => Unit::Score,
     };
     let figure = |figure: f64| if unit == Unit::Rate { page::percent(figure) } else { format!("{figure:.4}") };
-    let measure = trained.measure.describe();
-    let mark = Mark { x: trained.best.epoch as f64, y: trained.best.figure, label: figure(trained.best.figure) };
+    let measure = course.measure.describe();
+    let mark = Mark { x: course.best.epoch as f64, y: course.best.figure, label: figure(course.best.figure) };
     let html = format!(
         "<h2>People held out</h2>\n<p class=\"quiet\">{} of {held_photos} photos of {held_people} people who were not \
          learnt from. Before the first epoch stands the embedder itself; the point is the map that was kept.</p>\n{}\
          <h2>People learnt from</h2>\n<p class=\"quiet\">Mean loss of the batches of {photos} photos of {people} people. Of \
          triplets only those mined count, which are those that are still wrong: their mean need not fall.</p>\n{}{}",
         escape(&measure),
-        plot(&measure, unit, &trained.curve, |epoch| Some(epoch.figure), &[mark]),
-        plot("loss", Unit::Score, &trained.curve, |epoch| epoch.loss, &[]),
+        plot(&measure, unit, &course.curve, |epoch| Some(epoch.figure), &[mark]),
+        plot("loss", Unit::Score, &course.curve, |epoch| epoch.loss, &[]),
         page::settings(&report.settings)?,
     );
     Ok(page::page("An adapter was trained", &report.summary, &html))
@@ -65,13 +65,11 @@ fn plot(name: &str, unit: Unit, curve: &[Epoch], of: impl Fn(&Epoch) -> Option<f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embed::Map;
 
     #[test]
     fn the_page_shows_both_curves_and_what_was_kept() {
         let epoch = |epoch: usize, loss, figure| Epoch { epoch, loss, figure };
-        let trained = Trained {
-            map: Map::Linear { weight: vec![1.0], bias: vec![0.0] },
+        let course = Course {
             best: epoch(1, Some(0.5), 0.8125),
             threshold: None,
             curve: vec![epoch(0, None, 0.7), epoch(1, Some(0.5), 0.8125), epoch(2, Some(0.4), 0.8)],
@@ -79,9 +77,10 @@ mod tests {
             trained_on: [1200, 30],
             held_out: [300, 8],
             stopped: false,
+            seconds_per_epoch: None,
         };
         let settings = serde_json::json!({ "seed": 42 });
-        let html = page(&Report { trained: &trained, summary: "Better <now>.".into(), settings }).unwrap();
+        let html = page(&Report { course: &course, summary: "Better <now>.".into(), settings }).unwrap();
         for part in
             ["Better &lt;now&gt;.", "81.25\u{a0}%", "TAR at FAR 1e-3 of 300", "1,200 photos of 30", "\"seed\": 42"]
         {

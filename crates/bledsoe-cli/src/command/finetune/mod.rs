@@ -1,12 +1,15 @@
-//! `bledsoe finetune`
+//! `bledsoe finetune`: the arguments, and what an adapter's training and a network's have in common.
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+mod adapter;
+mod network;
+
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
 use bledsoe::{
-    dataset::Skipped,
-    embed::{About, Adapter, table},
-    metric::{Examples, LeftOut, Loss, Measure, Mining, Shape, Trained, Training, train},
+    embed::table::FaceRow,
+    engine::Device,
+    metric::{Course, LeftOut, Loss, Measure, Mining, Training},
     model::Threshold,
     report::finetune::{Report, write},
 };
@@ -15,27 +18,40 @@ use serde_json::{Value, json};
 
 use crate::{console, learning::EmbeddingArgs};
 
-/// Learn from your own photos an adapter, which makes an embedder tell your people better apart.
+/// Learn from your own photos an adapter, which makes an embedder tell your people better apart; or the embedder's last
+/// layers.
 ///
 /// IN is a folder of photos with one folder a person, a folder of chips that `align` made, or a Parquet table that
 /// `embed` wrote; several are taken together, as the same people by a good and by a bad camera. The embedder stays as it
 /// is; a small map behind it is trained. Some people are held out: what is kept is the map that does best on them, if
 /// need be one that changes nothing. Ctrl-C keeps the best so far. Other commands take it as --adapter.
+///
+/// With --unfreeze the last layers of one network are trained instead, from photos, and a network of its own is written,
+/// which other commands take as --embedder.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  bledsoe finetune door --out door.safetensors --report door.html\n  \
-                        bledsoe verify a.jpg b.jpg --adapter door.safetensors")]
+#[command(after_help = "Examples:\n  bledsoe finetune door --out door.safetensors --report door.html\n  \
+                        bledsoe verify a.jpg b.jpg --adapter door.safetensors\n  \
+                        bledsoe finetune door --embedder facenet --unfreeze 6 --out door.onnx\n  \
+                        bledsoe verify a.jpg b.jpg --embedder door.onnx")]
 pub struct Args {
     /// Folder of photos or chips, or a table of embeddings (.parquet); again for more
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// The adapter to write
+    /// The adapter to write; with --unfreeze the network (.onnx), whose contract (.toml) is written beside it
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
     loss: LossArgs,
-    /// The map: linear, or mlp (one hidden layer, added to the vector)
-    #[arg(long, default_value = "linear", value_name = "NAME")]
-    shape: AskedShape,
+    /// The map: linear (if absent), or mlp (one hidden layer, added to the vector)
+    #[arg(long, value_name = "NAME", conflicts_with = "unfreeze")]
+    shape: Option<AskedShape>,
+    /// Train no map but the embedder's own last N layers with weights, or as many more as lie behind the next place
+    /// where all goes through one tensor
+    #[arg(long, value_name = "N")]
+    unfreeze: Option<usize>,
+    /// Most memory in GB for what the frozen layers give of the photos
+    #[arg(long, value_name = "GB", default_value_t = 4.0, requires = "unfreeze")]
+    memory: f64,
     /// Against harm to other faces: weight of how far vectors are moved
     #[arg(long, value_name = "WEIGHT", default_value_t = Training::default().stay_close)]
     stay_close: f32,
@@ -136,22 +152,8 @@ impl LossArgs {
     }
 }
 
-/// The faces of all inputs, of one embedder.
-struct Gathered {
-    rows: Vec<table::FaceRow>,
-    skipped: Vec<Skipped>,
-    origin: table::Origin,
-    /// What they came from, for the adapter's file.
-    inputs: Vec<Value>,
-}
-
-pub fn run(args: Args) -> Result<ExitCode> {
-    let start = Instant::now();
+pub fn run(mut args: Args) -> Result<ExitCode> {
     let training = Training {
-        shape: match args.shape {
-            AskedShape::Linear => Shape::Linear,
-            AskedShape::Mlp => Shape::Mlp,
-        },
         loss: args.loss.resolve()?,
         stay_close: args.stay_close,
         people: args.people,
@@ -164,100 +166,50 @@ pub fn run(args: Args) -> Result<ExitCode> {
         device: args.learning.engine.config().device,
     };
     training.check()?;
+    args.learning.engine = args.learning.engine.before_training();
     if args.learning.embedder.adapter.get().is_some() {
-        bail!("--adapter: an adapter is learnt on an embedder without one");
+        bail!("--adapter: what is learnt, is learnt on an embedder without one");
     }
     for file in [Some(&args.out), args.report.as_ref()].into_iter().flatten() {
         console::check_folder(file)?;
     }
-    let gathered = gather(&args)?;
-    if let Some((base, _)) = Adapter::split(&gathered.origin.model) {
-        bail!("these embeddings have an adapter behind them already: finetune on those of {base}");
+    match args.unfreeze {
+        Some(layers) => network::run(&args, layers, &training),
+        None => adapter::run(&args, &training),
     }
-    let (examples, left_out) = Examples::of_rows(gathered.origin.dim, &gathered.rows)?;
-    // A training that was stopped is no error: it gives the best so far.
-    let trained = console::with_progress_of("epochs", args.epochs, console::NOT_KEPT, |monitor| {
-        train(&examples, &training, monitor)
-    })?;
-    let adapter = adapter(&gathered, &training, &trained)?;
-    adapter.save(&args.out)?;
-    console::tell_skipped(&gathered.skipped, None);
-    let seconds = start.elapsed().as_secs_f64();
-    if args.json {
-        console::print_json(&json!({
-            "out": args.out, "id": adapter.id(), "about": adapter.about(), "before": trained.curve.first(),
-            "best": trained.best, "left_out": left_out, "skipped": gathered.skipped, "seconds": seconds,
-        }))?;
-    } else {
-        say!("{}\n{}; {seconds:.1} s", left(&left_out), summary(&trained));
-        say!("wrote {}; its embeddings are of {}", args.out.display(), adapter.id());
-    }
+}
+
+/// What is remembered of a training; of the same seed the same.
+fn record(training: &Training, inputs: &[Value], course: &Course) -> Value {
+    json!({
+        "settings": training, "inputs": inputs, "trained_on": course.trained_on, "held_out": course.held_out,
+        "measure": course.measure, "best": course.best, "curve": course.curve, "stopped": course.stopped,
+    })
+}
+
+/// The threshold that the people held out give, if they are enough for a rate.
+fn threshold(course: &Course) -> Option<Threshold> {
+    let [photos, people] = course.held_out;
+    let (Measure::TarAtFar { far }, Some(similarity)) = (course.measure, course.threshold) else { return None };
+    let measured_on = format!("{photos} photos of {people} people held out in training");
+    Some(Threshold { similarity, far: far as f32, measured_on })
+}
+
+/// Writes the report, if one was asked for.
+fn report(args: &Args, course: &Course, settings: Value) -> Result<()> {
     if let Some(file) = &args.report {
-        let settings = serde_json::to_value(adapter.about())?;
-        write(file, &Report { trained: &trained, summary: summary(&trained), settings })?;
+        write(file, &Report { course, summary: summary(course), settings })?;
         if !args.json {
             say!("report: {}", file.display());
         }
     }
-    Ok(console::exit_code(&gathered.skipped))
+    Ok(())
 }
 
-fn adapter(gathered: &Gathered, training: &Training, trained: &Trained) -> Result<Adapter> {
-    let [photos, people] = trained.held_out;
-    let threshold = match (trained.measure, trained.threshold) {
-        (Measure::TarAtFar { far }, Some(similarity)) => Some(Threshold {
-            similarity,
-            far: far as f32,
-            measured_on: format!("{photos} photos of {people} people held out in training"),
-        }),
-        _ => None,
-    };
-    let about = About {
-        bledsoe: env!("CARGO_PKG_VERSION").to_owned(),
-        base: gathered.origin.model.clone(),
-        base_settings: gathered.origin.settings.get("embedder").cloned().unwrap_or_default(),
-        dim: gathered.origin.dim,
-        training: json!({
-            "settings": training, "inputs": gathered.inputs, "trained_on": trained.trained_on,
-            "held_out": trained.held_out, "measure": trained.measure, "best": trained.best, "curve": trained.curve,
-            "stopped": trained.stopped,
-        }),
-        threshold,
-    };
-    Ok(Adapter::new(about, trained.map.clone())?)
-}
-
-fn gather(args: &Args) -> Result<Gathered> {
-    let mut gathered: Option<Gathered> = None;
-    let single = args.inputs.len() == 1;
-    for (number, input) in args.inputs.iter().enumerate() {
-        let extension = if number == 0 { "parquet".to_owned() } else { format!("{}.parquet", number + 1) };
-        let kept = args.out.with_added_extension(extension);
-        let (origin, mut rows) = args.learning.embeddings(input, &kept, "try")?;
-        let about = json!({
-            "in": input.file_name().map(|name| name.to_string_lossy()), "photos": rows.len(), "embedded": origin.settings,
-        });
-        let Some(all) = &mut gathered else {
-            gathered = Some(Gathered { rows, skipped: origin.skipped.clone(), origin, inputs: vec![about] });
-            continue;
-        };
-        if origin.model != all.origin.model || origin.settings.get("embedder") != all.origin.settings.get("embedder") {
-            bail!(
-                "{}: embeddings of {}, those before are of {}, or of another version of it",
-                input.display(),
-                origin.model,
-                all.origin.model
-            );
-        }
-        // The same name below another folder is another photo.
-        rows.iter_mut().filter(|_| !single).for_each(|row| row.path = format!("{number}/{}", row.path));
-        all.rows.extend(rows);
-        all.skipped.extend(origin.skipped);
-        all.inputs.push(about);
-    }
-    match gathered {
-        Some(gathered) => Ok(gathered),
-        None => bail!("nothing to learn from was named"),
+/// Renames the photos of one of several inputs: the same name below another folder is another photo.
+fn renamed(args: &Args, number: usize, rows: &mut [FaceRow]) {
+    if args.inputs.len() > 1 {
+        rows.iter_mut().for_each(|row| row.path = format!("{number}/{}", row.path));
     }
 }
 
@@ -268,21 +220,28 @@ fn left(left_out: &LeftOut) -> String {
     )
 }
 
-fn summary(trained: &Trained) -> String {
-    let ([photos, people], [held_photos, held_people]) = (trained.trained_on, trained.held_out);
-    let figure = |figure: f64| match trained.measure {
+fn summary(course: &Course) -> String {
+    let ([photos, people], [held_photos, held_people]) = (course.trained_on, course.held_out);
+    let figure = |figure: f64| match course.measure {
         Measure::TarAtFar { .. } => format!("{:.2} %", 100.0 * figure),
         Measure::TripletLoss => format!("{figure:.4}"),
     };
-    let before = trained.curve.first().map_or(f64::NAN, |epoch| epoch.figure);
-    let outcome = if trained.best.epoch == 0 {
-        format!("{}, which no map bettered: the adapter changes nothing", figure(before))
+    let before = course.curve.first().map_or(f64::NAN, |epoch| epoch.figure);
+    let outcome = if course.best.epoch == 0 {
+        format!("{}, which no epoch bettered: nothing is changed", figure(before))
     } else {
-        format!("{} before, {} after {} epochs", figure(before), figure(trained.best.figure), trained.best.epoch)
+        format!("{} before, {} after {} epochs", figure(before), figure(course.best.figure), course.best.epoch)
     };
-    let stopped = if trained.stopped { "stopped; what was best so far is kept. " } else { "" };
+    let stopped = if course.stopped { "stopped; what was best so far is kept. " } else { "" };
     format!(
         "{stopped}Learnt from {photos} photos of {people} people. {} of {held_people} people held out ({held_photos} photos): {outcome}",
-        trained.measure.describe(),
+        course.measure.describe(),
     )
+}
+
+/// How long it all took.
+fn pace(course: &Course, device: Device, seconds: f64) -> String {
+    let device = if device == Device::Cuda { "cuda" } else { "cpu" };
+    let epochs = course.seconds_per_epoch.map_or(String::new(), |each| format!(", {each:.2} s an epoch on {device}"));
+    format!("{seconds:.1} s{epochs}")
 }
