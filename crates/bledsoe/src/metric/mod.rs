@@ -56,7 +56,7 @@ pub use training::{Course, Epoch, Trained, Training, train, train_network};
 
 use crate::Error;
 
-/// An error of candle's, of which none has to do with what a user gave: a device that fails, or a fault here.
+/// An error of candle's: a device that fails, a network whose shapes do not fit together, or a fault here.
 fn candle(error: candle_core::Error) -> Error {
     Error::engine("candle", error.to_string())
 }
