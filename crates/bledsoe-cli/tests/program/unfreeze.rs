@@ -12,7 +12,7 @@ use super::{json, run, text};
 
 const SIDE: u32 = 112;
 
-/// Sixteen people of three chips: a colour pattern each, under another one that changes from chip to chip.
+/// Sixteen people of three chips: a colour pattern each, under a weaker one that changes from chip to chip.
 struct Patterns {
     dir: tempfile::TempDir,
 }
@@ -31,7 +31,7 @@ impl Patterns {
             for number in 0..3 {
                 let (own, other) = (waves(person), waves(100 + 3 * person + number));
                 let pixel = |x: u32, y: u32| {
-                    image::Rgb([0, 1, 2].map(|c| (128.0 + 60.0 * own(x, y, c) + 60.0 * other(x, y, c)) as u8))
+                    image::Rgb([0, 1, 2].map(|c| (128.0 + 80.0 * own(x, y, c) + 40.0 * other(x, y, c)) as u8))
                 };
                 image::RgbImage::from_fn(SIDE, SIDE, pixel).save(folder.join(format!("{number}.png"))).unwrap();
             }
@@ -70,7 +70,7 @@ fn layers_are_learnt_and_every_command_takes_the_network() {
     let learnt = json(&output);
     let about = &learnt["about"];
     let losses: Vec<f64> = about["curve"].as_array().unwrap().iter().filter_map(|e| e["loss"].as_f64()).collect();
-    assert!(losses.len() == 4 && losses[3] < 0.9 * losses[0], "{losses:?}");
+    assert!(losses.len() == 4 && losses[3] < 0.8 * losses[0], "{losses:?}");
     assert!(learnt["best"]["figure"].as_f64() < learnt["before"]["figure"].as_f64(), "{learnt}");
     // The last convolution but one is in front of the last, and nothing beside them.
     assert_eq!(about["unfrozen"]["layers"], 2);
