@@ -1,6 +1,6 @@
 """Makes what the heads for gender and age are trained on: one table of embeddings and one file of labels.
 
-Usage: attributes.py LFW.parquet UTKFACE.parquet DATASETS OUT [--people N]
+Usage: attributes.py LFW.parquet UTKFACE.parquet DATASETS OUT
 
 The tables are `bledsoe embed` of lfw/images and utkface/images with one embedder. Written are OUT/gender.parquet,
 OUT/gender.csv, OUT/age.parquet, OUT/age.csv, and for measuring OUT/utkface-test.csv (image, age, gender, race) and
@@ -8,8 +8,7 @@ OUT/lfw-test.csv (image, gender).
 
 Only one half is trained on, so that the heads that are shipped can be tested on the other: of LFW the people, of UTKFace the
 photos, whose name has an even first byte of its SHA-256. LFW is three quarters men and mostly adults, so for gender as many
-women as men are taken from it, at most N of each, and at most two photos of a person. Fewer people of LFW leave more say
-to UTKFace, whose faces are of all ages.
+women as men are taken from it, and at most two photos of each.
 """
 
 import argparse
@@ -45,7 +44,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ["lfw", "utkface", "datasets", "out"]:
         parser.add_argument(name, type=Path)
-    parser.add_argument("--people", type=int, default=10_000, metavar="N", help="of each gender from LFW, at most")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
 
@@ -64,7 +62,7 @@ def main():
             test.append((path, gender))
         elif len(taken[gender].setdefault(person, [])) < PHOTOS_A_PERSON:
             taken[gender][person].append(i)
-    fewest = min(args.people, *(len(of) for of in taken.values()))
+    fewest = min(len(of) for of in taken.values())
     rows = []
     for gender, of in taken.items():
         # An order that says nothing about the name.

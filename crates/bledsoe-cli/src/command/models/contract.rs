@@ -48,8 +48,9 @@ pub fn run(id: Option<&str>, root: Option<&Path>, common: &Common) -> Result<Exi
 /// The embedders on this machine that are to tell people apart; those with a tap are for attributes.
 fn here(common: &Common) -> Result<Vec<String>> {
     let store = Store::new(common.models.as_deref());
-    let is_for_people =
-        |model: &&Contract| model.task == Task::Embed && model.output.as_ref().is_none_or(|output| output.tap.is_none());
+    let is_for_people = |model: &&Contract| {
+        model.task == Task::Embed && model.output.as_ref().is_none_or(|output| output.tap.is_none())
+    };
     let embedders = Registry::embedded()?.models().iter().filter(is_for_people);
     Ok(embedders.filter(|model| store.place(model).is_some()).map(|model| model.id.clone()).collect())
 }
