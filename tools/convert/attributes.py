@@ -2,7 +2,7 @@
 
 Usage: attributes.py LFW.parquet UTKFACE.parquet DATASETS OUT
 
-The tables are `bledsoe embed` of lfw/images and utkface/images with the default embedder. Written are OUT/gender.parquet,
+The tables are `bledsoe embed` of lfw/images and utkface/images with one embedder. Written are OUT/gender.parquet,
 OUT/gender.csv, OUT/age.parquet, OUT/age.csv, and for measuring OUT/utkface-test.csv (image, age, gender, race) and
 OUT/lfw-test.csv (image, gender).
 

@@ -2,7 +2,7 @@
 
 The set is made by integers and IEEE arithmetic in a fixed order, so that the Rust test makes the same numbers. For the RBF
 kernel all training rows are centres, in eight bits as bledsoe keeps them, and the features are whitened by the Cholesky
-factor of their kernel matrix.
+factor of their kernel matrix; standardised numbers are over the root of their count, as rows are then of about length 1.
 Run with scikit-learn 1.9 and numpy 2: attribute.py > crates/bledsoe/tests/agreement/golden/attribute.json
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 import sklearn
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.preprocessing import StandardScaler
 
 from synthetic import gauss, unit
 
@@ -38,8 +39,10 @@ def eight_bits(x):
 train, numbers, classes, test = data()
 centres = eight_bits(train)
 factor = np.linalg.cholesky(rbf_kernel(centres, gamma=GAMMA) + JITTER * np.eye(TRAIN))
+scaler = StandardScaler().fit(train)
 features = {
     "linear": (train, test),
+    "standardised": tuple(scaler.transform(x) / np.sqrt(DIM) for x in (train, test)),
     "rbf": tuple(np.linalg.solve(factor, rbf_kernel(centres, x, gamma=GAMMA)).T for x in (train, test)),
 }
 golden = {"scikit-learn": sklearn.__version__, "first": [float(v) for v in train[0, :4]], "ridge": {}, "softmax": {}}

@@ -4,9 +4,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use bledsoe::{
-    attribute::{Answer, Head, Output},
+    attribute::{Answer, EMBEDDER, Head, Output},
     embed::table,
-    pipeline::DEFAULT_EMBEDDER,
 };
 use serde_json::{Value, json};
 
@@ -16,14 +15,15 @@ use crate::{
     portraits::{Found, Inputs, Stages},
 };
 
-/// The heads that come with bledsoe.
+/// What heads come with bledsoe for.
 const BUILTIN: [&str; 2] = ["gender", "age"];
 
 /// Say of each face its gender and age, or whatever heads of your own were trained on.
 ///
 /// PHOTO is a photo, a folder, or a table that `embed` wrote. All faces of a photo are looked at. Gender and age are
-/// guesses from the face's embedding, and worse for children and the old: MODELS.md has the errors by group. The age's
-/// range holds the true age eight times in ten.
+/// guesses, and worse for children and the old: MODELS.md has the errors by group. The age's range holds the true age
+/// eight times in ten. They are best from photos, or from a table of mobilefacenet-spatial+dlib-spatial; other tables
+/// and heads of your own mostly hold embeddings for telling people apart, which say less of gender and age.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  bledsoe attributes party.jpg\n  \
                         bledsoe attributes staff --model glasses.head --csv staff.csv")]
@@ -99,7 +99,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(console::exit_code(&skipped))
 }
 
-/// The embedder of the user's heads; without any, that of the tables, or the default.
+/// The embedder of the user's heads; without any, that of the tables, or that of bledsoe's best heads.
 fn embedder(own: &[(&PathBuf, Head)], photos: &[PathBuf]) -> Result<String> {
     if let Some((_, first)) = own.first() {
         let embedder = &first.about.embedder;
@@ -114,24 +114,26 @@ fn embedder(own: &[(&PathBuf, Head)], photos: &[PathBuf]) -> Result<String> {
     }
     match photos.iter().find(|photo| is_table(photo)) {
         Some(table) => Ok(table::read(table)?.0.model),
-        None => Ok(DEFAULT_EMBEDDER.to_owned()),
+        None => Ok(EMBEDDER.to_owned()),
     }
 }
 
 /// The heads that answer for embeddings of `embedder`: bledsoe's, unless the user's take their place, then the user's.
 fn heads(own: Vec<(&PathBuf, Head)>, embedder: &str) -> Result<Vec<Head>> {
     let mut heads: Vec<Head> = Vec::new();
-    for id in BUILTIN {
-        if own.iter().any(|(_, own)| own.about.target == id) {
-            eprintln!("{id}: by your own head");
+    for target in BUILTIN {
+        if own.iter().any(|(_, own)| own.about.target == target) {
+            eprintln!("{target}: by your own head");
             continue;
         }
-        let head = Head::builtin(id)?;
-        if head.about.embedder == embedder {
-            head.check_embedder(embedder)?;
-            heads.push(head);
-        } else {
-            eprintln!("{id}: left out, for it needs embeddings of {}, not of {embedder}", head.about.embedder);
+        let builtin = Head::builtin(target)?;
+        let known = builtin.iter().map(|head| head.about.embedder.clone()).collect::<Vec<_>>().join(" or ");
+        match builtin.into_iter().find(|head| head.about.embedder == embedder) {
+            Some(head) => {
+                head.check_embedder(embedder)?;
+                heads.push(head);
+            }
+            None => eprintln!("{target}: left out, for it needs embeddings of {known}, not of {embedder}"),
         }
     }
     for (file, head) in own {
@@ -142,7 +144,7 @@ fn heads(own: Vec<(&PathBuf, Head)>, embedder: &str) -> Result<Vec<Head>> {
         heads.push(head);
     }
     if heads.is_empty() {
-        bail!("no head answers for embeddings of {embedder}: embed with {DEFAULT_EMBEDDER}, or give --model");
+        bail!("no head answers for embeddings of {embedder}: embed with {EMBEDDER}, or give --model");
     }
     Ok(heads)
 }

@@ -15,6 +15,8 @@ const JITTER: f64 = 1e-6;
 pub enum Kernel {
     /// Their inner product.
     Linear,
+    /// Their inner product, each number measured from its mean over the training, in its standard deviations.
+    Standardised,
     /// `exp(-gamma |x - y|²)`.
     Rbf {
         /// Above 0. Unit vectors are at most 2 apart, so 1 is a good guess.
@@ -98,7 +100,7 @@ impl Basis {
     /// As [`Centres::new`].
     pub(super) fn choose(kernel: Kernel, dim: usize, rows: &[f32], most: usize, seed: u64) -> Result<Self> {
         match kernel {
-            Kernel::Linear => Ok(Self::Linear { dim }),
+            Kernel::Linear | Kernel::Standardised => Ok(Self::Linear { dim }),
             Kernel::Rbf { gamma } => {
                 let n = rows.len() / dim;
                 let chosen = if n <= most { (0..n).collect() } else { pivots(gamma, dim, rows, most, seed) };
@@ -136,8 +138,8 @@ impl Basis {
         }
     }
 
-    /// What makes the kernel's features independent: `L` where the centres' kernel matrix is `L Lᵀ`. None for the
-    /// linear kernel, whose features are.
+    /// What makes an RBF kernel's features independent: `L` where the centres' kernel matrix is `L Lᵀ`. None for the
+    /// embedding's own numbers.
     pub(super) fn whitening(&self) -> Result<Option<Cholesky>> {
         let Self::Rbf { centres, .. } = self else { return Ok(None) };
         let size = self.width();

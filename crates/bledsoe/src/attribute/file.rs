@@ -138,7 +138,7 @@ fn parse(bytes: &[u8]) -> Result<Head, String> {
             let scales = scales.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
             Basis::Rbf { gamma, centres: Centres::new(dim, codes, scales).map_err(|e| e.to_string())? }
         }
-        (Kernel::Linear, _) => Basis::Linear { dim },
+        (Kernel::Linear, _) => Basis::Linear { dim }, // Standardised weights are written as those of plain numbers.
         _ => return Err("kernel: gamma must be above 0".into()),
     };
     let outputs = match &output {
@@ -160,7 +160,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::attribute::{Answer, Examples, Training, Truth, train};
+    use crate::attribute::{Answer, EMBEDDER, Examples, Training, Truth, train};
 
     /// A small head of each kind.
     fn heads() -> &'static [Head] {
@@ -216,14 +216,18 @@ mod tests {
     }
 
     #[test]
-    fn the_embedded_heads_are_of_the_default_embedder() {
-        for id in ["gender", "age"] {
-            let head = Head::builtin(id).unwrap();
-            assert_eq!(head.about.target, id);
-            head.check_embedder(crate::pipeline::DEFAULT_EMBEDDER).unwrap();
-            assert!(head.check_embedder("facenet").is_err());
-            assert!(head.answer(&[&[1.0]]).is_err());
+    fn the_embedded_heads_are_of_the_embedder_for_attributes_and_of_the_default() {
+        for target in ["gender", "age"] {
+            let heads = Head::builtin(target).unwrap();
+            for (head, embedder) in heads.iter().zip([EMBEDDER, crate::pipeline::DEFAULT_EMBEDDER]) {
+                assert_eq!(head.about.target, target);
+                head.check_embedder(embedder).unwrap();
+                assert!(head.check_embedder("facenet").is_err());
+                assert!(head.answer(&[&[1.0]]).is_err());
+            }
+            assert_eq!(heads.len(), 2);
         }
+        assert!(Head::builtin("hat").unwrap().is_empty());
     }
 
     #[test]

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Basis, Examples, Kernel, Truth,
-    cholesky::{Cholesky, dot},
+    cholesky::dot,
     regression::{self, Design, Weights},
+    scaling::Scaling,
 };
 use crate::{Error, Result};
 
@@ -60,27 +61,29 @@ pub fn fit(examples: &Examples, settings: &Settings, seed: u64) -> Result<Fitted
 /// All that does not depend on the penalty.
 pub(super) struct Prepared {
     basis: Basis,
-    whitening: Option<Cholesky>,
+    scaling: Scaling,
     design: Design,
 }
 
 impl Prepared {
     pub(super) fn new(examples: &Examples, kernel: Kernel, centres: usize, seed: u64) -> Result<Self> {
         let basis = Basis::choose(kernel, examples.dim(), examples.vectors(), centres, seed)?;
-        let whitening = basis.whitening()?;
+        let scaling = match (kernel, basis.whitening()?) {
+            (Kernel::Standardised, _) => Scaling::standard(examples),
+            (_, Some(whitening)) => Scaling::Whitened(whitening),
+            (_, None) => Scaling::None,
+        };
         let design = Design { width: basis.width(), features: Vec::new() };
-        let mut prepared = Self { basis, whitening, design };
+        let mut prepared = Self { basis, scaling, design };
         prepared.design = prepared.design_of(examples);
         Ok(prepared)
     }
 
-    /// The whitened features of examples.
+    /// The scaled features of examples.
     pub(super) fn design_of(&self, examples: &Examples) -> Design {
         let features = |x: &[f32]| {
             let mut features = self.basis.of(x);
-            if let Some(whitening) = &self.whitening {
-                whitening.forward(&mut features);
-            }
+            self.scaling.apply(&mut features);
             features
         };
         let features = examples.vectors().par_chunks_exact(examples.dim()).flat_map_iter(features).collect();
@@ -94,12 +97,12 @@ impl Prepared {
         }
     }
 
-    /// The same weights for features that are not whitened.
+    /// The same weights for features that are not scaled.
     pub(super) fn fitted(self, weights: &Weights) -> Fitted {
-        let mut plain = weights.weights.clone();
-        if let Some(whitening) = &self.whitening {
-            plain.chunks_exact_mut(self.design.width).for_each(|weights| whitening.backward(weights));
+        let (mut plain, mut biases) = (weights.weights.clone(), weights.biases.clone());
+        for (weights, bias) in plain.chunks_exact_mut(self.design.width).zip(&mut biases) {
+            *bias -= self.scaling.undo(weights);
         }
-        Fitted { basis: self.basis, weights: plain, biases: weights.biases.clone() }
+        Fitted { basis: self.basis, weights: plain, biases }
     }
 }

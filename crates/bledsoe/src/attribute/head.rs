@@ -13,6 +13,9 @@ use crate::{
     model::Store,
 };
 
+/// The heads that come with bledsoe: for each target their ids in the registry, the best first.
+const BUILTIN: [(&str, [&str; 2]); 2] = [("gender", ["gender-spatial", "gender"]), ("age", ["age-spatial", "age"])];
+
 /// A head, trained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
@@ -95,12 +98,16 @@ pub enum Answer {
 }
 
 impl Head {
-    /// The head called `id` that comes with bledsoe: `gender` or `age`.
+    /// The heads for `target` that come with bledsoe, the best first, each for embeddings of another embedder.
     ///
     /// # Errors
-    /// [`Error::Model`] when there is none, or it is damaged.
-    pub fn builtin(id: &str) -> Result<Self> {
-        Self::parse(&Store::new(None).bytes(id)?, id.as_ref()).map_err(|e| Error::model(id, e.reason()))
+    /// [`Error::Model`] when one is damaged.
+    pub fn builtin(target: &str) -> Result<Vec<Self>> {
+        let ids = BUILTIN.iter().filter(|(of, _)| *of == target).flat_map(|(_, ids)| ids);
+        let head = |id: &&str| {
+            Self::parse(&Store::new(None).bytes(id)?, (*id).as_ref()).map_err(|e| Error::model(*id, e.reason()))
+        };
+        ids.map(head).collect()
     }
 
     /// Makes sure that embeddings of `embedder` are those that the head was trained on.

@@ -4,7 +4,7 @@
 //! In: embeddings of one embedder, each with a label. Out: a [`Head`], which answers for further embeddings of that
 //! embedder: a class with its probability, or a number with the range that holds it eight times in ten.
 //!
-//! A head is linear in a [`Basis`]: the embedding's own numbers, or how near it is to some hundred photos of the
+//! A head is linear in a [`Basis`]: the embedding's own numbers (as they are, or standardised), or how near it is to some hundred photos of the
 //! training (Nyström's approximation of a kernel machine: C. Williams, M. Seeger, NIPS 2000). Classes are told apart by
 //! softmax regression, numbers by ridge regression. The settings are chosen by cross-validation, the figures come from
 //! another one around it, and both keep a person's photos together. Memory and time grow with the photos, and at most
@@ -36,6 +36,7 @@ mod fitting;
 mod head;
 mod range;
 mod regression;
+mod scaling;
 mod training;
 
 pub use basis::{Basis, Centres, Kernel};
@@ -44,3 +45,7 @@ pub use fitting::{Fitted, Settings, fit};
 pub use head::{About, Answer, Figures, Head, Output};
 pub use range::{Place, Ranges};
 pub use training::{MOST_PHOTOS, Training, train};
+
+/// What photos are embedded by for bledsoe's own heads: layers of the default embedder's networks that still tell where
+/// in the face something is. Their final embeddings are trained to be the same for a person at every age, and forget it.
+pub const EMBEDDER: &str = "mobilefacenet-spatial+dlib-spatial";

@@ -24,7 +24,7 @@ const SELECTED_ON: usize = 1500;
 const OUTER_FOLDS: usize = 5;
 const INNER_FOLDS: usize = 3;
 /// What is tried. Embeddings are of unit length, so the scale of things is known.
-const KERNELS: [Kernel; 2] = [Kernel::Linear, Kernel::Rbf { gamma: 1.0 }];
+const KERNELS: [Kernel; 3] = [Kernel::Linear, Kernel::Standardised, Kernel::Rbf { gamma: 1.0 }];
 const PENALTIES: [f64; 5] = [0.01, 0.03, 0.1, 0.3, 1.0];
 /// Where no probability was held out.
 const SOFTMAX: Softmax = Softmax { scale: 1.0 };
@@ -33,7 +33,7 @@ const SOFTMAX: Softmax = Softmax { scale: 1.0 };
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// Centres of the RBF kernel, at most; with 0 only the linear kernel is tried. More are more exact, and slower.
+    /// Centres of the RBF kernel, at most; with 0 only the linear kernels are tried. More are more exact, and slower.
     pub centres: usize,
     /// Decides the folds and the centres.
     pub seed: u64,
@@ -86,7 +86,7 @@ fn choose(examples: &Examples, training: &Training) -> Result<Settings> {
     let few = examples.at_most(SELECTED_ON, training.seed);
     let parts = folds(few.groups(), |row| few.key(row), INNER_FOLDS, training.seed);
     let kernels: Vec<Kernel> =
-        KERNELS.into_iter().filter(|kernel| training.centres > 0 || *kernel == Kernel::Linear).collect();
+        KERNELS.into_iter().filter(|kernel| training.centres > 0 || !matches!(kernel, Kernel::Rbf { .. })).collect();
     let tried: Vec<(Kernel, usize)> =
         kernels.iter().flat_map(|&kernel| (0..INNER_FOLDS).map(move |part| (kernel, part))).collect();
     let losses: Vec<[f64; PENALTIES.len()]> = tried

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::tap;
 use crate::{Error, Result, hash};
 
 /// What a model does.
@@ -83,6 +84,25 @@ pub struct Output {
     /// Whether averaging with the mirrored chip's embedding helps.
     #[serde(default)]
     pub flip: bool,
+    /// Where inside the network the embedding is read; at its end where there is none.
+    pub tap: Option<Tap>,
+}
+
+/// A layer that stands for a network's output. What identity does not need, such as age, is better told there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tap {
+    /// Name of the ONNX value, N x C x H x W, that is flattened.
+    pub layer: String,
+    /// Side of the windows whose means stand for it; without it all values do.
+    pub window: Option<u32>,
+    /// From a window to the next.
+    #[serde(default = "one")]
+    pub stride: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// The least cosine similarity of the same person.
@@ -231,6 +251,9 @@ impl Contract {
             if output.metric != "cosine" {
                 return fail("output.metric: only cosine is known");
             }
+            if output.tap.as_ref().is_some_and(|tap| tap.window == Some(0) || tap.stride == 0) {
+                return fail("output.tap: window and stride must be positive");
+            }
         }
         if !self.embedded && self.pull.as_ref().is_some_and(|p| p.member.is_empty()) {
             return fail("pull.member: must not be empty");
@@ -248,6 +271,17 @@ impl Contract {
             return Ok(());
         }
         Err(Error::model(&self.id, format!("{place}: its SHA-256 is {found}, expected {}", self.sha256)))
+    }
+
+    /// The network `onnx` of this contract, cut off at its tap if it has one.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the tap's layer is not in it.
+    pub fn cut(&self, onnx: Vec<u8>) -> Result<Vec<u8>> {
+        match self.output.as_ref().and_then(|output| Some((output.tap.as_ref()?, output.dim))) {
+            Some((tap, dim)) => tap::cut(&onnx, tap, dim, &self.id),
+            None => Ok(onnx),
+        }
     }
 
     /// The input, for models that have one.

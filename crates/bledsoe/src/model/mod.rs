@@ -13,8 +13,9 @@ pub mod pull;
 mod registry;
 pub mod selftest;
 mod store;
+mod tap;
 pub mod tuned;
 
-pub use contract::{Channels, Contract, Format, Input, Output, Pull, PullClient, SelfTest, Task, Threshold};
+pub use contract::{Channels, Contract, Format, Input, Output, Pull, PullClient, SelfTest, Tap, Task, Threshold};
 pub use registry::{FusionSpec, Registry};
 pub use store::{Place, Store};

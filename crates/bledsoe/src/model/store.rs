@@ -22,6 +22,8 @@ const EMBEDDED: &[(&str, &[u8])] = &[
     ("cohort.safetensors", include_bytes!("../../../../models/cohort.safetensors")),
     ("gender.safetensors", include_bytes!("../../../../models/gender.safetensors")),
     ("age.safetensors", include_bytes!("../../../../models/age.safetensors")),
+    ("gender-spatial.safetensors", include_bytes!("../../../../models/gender-spatial.safetensors")),
+    ("age-spatial.safetensors", include_bytes!("../../../../models/age-spatial.safetensors")),
     ("age-gender.safetensors", include_bytes!("../../../../models/age-gender.safetensors")),
 ];
 
@@ -79,21 +81,23 @@ impl Store {
         }
     }
 
-    /// The network called `id` as plain f32 ONNX.
+    /// The network called `id` as plain f32 ONNX, cut off at its tap where its contract has one.
     ///
     /// # Errors
     /// As [`Store::bytes`], and when the model is no network.
     pub fn onnx(&self, id: &str) -> Result<Vec<u8>> {
         let bytes = self.bytes(id)?;
-        match Registry::embedded()?.get(id)?.format {
-            Format::Pack => pack::widen(&bytes, id),
-            Format::Onnx => Ok(bytes.into_owned()),
-            Format::ResnetDat => dlib::network::resnet_to_onnx(&bytes, id),
-            Format::MmodDat => dlib::network::mmod_to_onnx(&bytes, id),
+        let contract = Registry::embedded()?.get(id)?;
+        let onnx = match contract.format {
+            Format::Pack => pack::widen(&bytes, id)?,
+            Format::Onnx => bytes.into_owned(),
+            Format::ResnetDat => dlib::network::resnet_to_onnx(&bytes, id)?,
+            Format::MmodDat => dlib::network::mmod_to_onnx(&bytes, id)?,
             Format::Hog | Format::Shape | Format::ShapeDat | Format::Cohort | Format::Head => {
-                Err(Error::model(id, "not a network"))
+                return Err(Error::model(id, "not a network"));
             }
-        }
+        };
+        contract.cut(onnx)
     }
 }
 

@@ -238,7 +238,8 @@ impl Loader {
         if contract.task != Task::Embed {
             return Err(Error::model(name, "task: its contract does not say embed"));
         }
-        Ok((contract, bytes))
+        let onnx = contract.cut(bytes)?;
+        Ok((contract, onnx))
     }
 
     /// The detector called `name`: of the registry, a dlib `.svm` (HOG) or `.dat` (MMOD) file, or several joined by commas,

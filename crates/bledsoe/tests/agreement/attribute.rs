@@ -19,6 +19,7 @@ struct Golden {
 #[derive(Deserialize)]
 struct Kernels<T> {
     linear: Vec<T>,
+    standardised: Vec<T>,
     rbf: Vec<T>,
 }
 
@@ -60,7 +61,9 @@ fn the_set_is_the_same() {
 #[test]
 fn ridge_regression_agrees() {
     let golden = golden().ridge;
-    for (kernel, expected) in [(Kernel::Linear, golden.linear), (RBF, golden.rbf)] {
+    for (kernel, expected) in
+        [(Kernel::Linear, golden.linear), (Kernel::Standardised, golden.standardised), (RBF, golden.rbf)]
+    {
         let truth = Truth::Numbers(data().1[..TRAIN].to_vec());
         let found = outputs(truth, kernel);
         assert_eq!(found.len(), expected.len());
@@ -73,7 +76,9 @@ fn ridge_regression_agrees() {
 #[test]
 fn softmax_regression_agrees() {
     let golden = golden().softmax;
-    for (kernel, expected) in [(Kernel::Linear, golden.linear), (RBF, golden.rbf)] {
+    for (kernel, expected) in
+        [(Kernel::Linear, golden.linear), (Kernel::Standardised, golden.standardised), (RBF, golden.rbf)]
+    {
         let class = |x: &f64| usize::from(*x > 36.0) + usize::from(*x > 44.0);
         let names = ["low", "middle", "high"].map(str::to_owned).to_vec();
         let truth = Truth::Classes { names, of: data().1[..TRAIN].iter().map(class).collect() };

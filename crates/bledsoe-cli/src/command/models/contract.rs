@@ -10,7 +10,7 @@ use bledsoe::{
     },
     dataset::Skipped,
     engine::EngineConfig,
-    model::{Registry, Store, Task},
+    model::{Contract, Registry, Store, Task},
     pipeline::Loader,
 };
 use serde_json::json;
@@ -45,10 +45,13 @@ pub fn run(id: Option<&str>, root: Option<&Path>, common: &Common) -> Result<Exi
     Ok(ExitCode::from(u8::from(!ok || !skipped.is_empty())))
 }
 
-/// The embedders on this machine.
+/// The embedders on this machine that are to tell people apart; those with a tap are for attributes.
 fn here(common: &Common) -> Result<Vec<String>> {
     let store = Store::new(common.models.as_deref());
-    let embedders = Registry::embedded()?.models().iter().filter(|model| model.task == Task::Embed);
+    let is_for_people = |model: &&Contract| {
+        model.task == Task::Embed && model.output.as_ref().is_none_or(|output| output.tap.is_none())
+    };
+    let embedders = Registry::embedded()?.models().iter().filter(is_for_people);
     Ok(embedders.filter(|model| store.place(model).is_some()).map(|model| model.id.clone()).collect())
 }
 

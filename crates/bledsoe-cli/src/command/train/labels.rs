@@ -134,6 +134,7 @@ fn tell(args: &Args, head: &Head, joined: &Joined, seconds: f64) {
     }
     let kernel = match about.settings.kernel {
         Kernel::Linear => "linear".to_owned(),
+        Kernel::Standardised => "linear, standardised".to_owned(),
         Kernel::Rbf { gamma } => format!("RBF, gamma {gamma}, {} centres", head.fitted.basis.width()),
     };
     say!("chosen: {kernel}, penalty {}; {seconds:.1} s", about.settings.penalty);
