@@ -1,7 +1,7 @@
 //! The graph of an ONNX network: read, cut in two, and written again with other outputs or other numbers.
 //!
 //! In: ONNX bytes. Out: nodes and constants by name; the [`End`] of a network, behind a tensor through which all goes;
-//! ONNX bytes. Field numbers are those of `onnx.proto`, the public schema.
+//! ONNX bytes, also of the network's front alone. Field numbers are those of `onnx.proto`, the public schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -292,6 +292,42 @@ impl<'a> Graph<'a> {
             }
         }
         onnx::model(&self.head(&[]), &graph.finish())
+    }
+
+    /// The network as ONNX without what `tensor` does not need, and without outputs: `after` writes what comes behind the
+    /// tensor, and the outputs.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when no node gives `tensor`.
+    pub fn cut_off(&self, tensor: &str, after: impl FnOnce(&mut Writer)) -> Result<Vec<u8>> {
+        // Nodes come after those that they need, so one walk backwards finds all.
+        let (mut needed, mut unneeded) = (BTreeSet::from([tensor.to_owned()]), BTreeSet::new());
+        let mut given = false;
+        for (place, field) in self.graph.iter().enumerate().rev().filter(|(_, field)| field.number == NODE) {
+            match node(field.bytes()) {
+                Some(node) if node.outputs.iter().any(|output| needed.contains(output)) => {
+                    given |= node.outputs.iter().any(|output| output == tensor);
+                    needed.extend(node.inputs);
+                }
+                _ => _ = unneeded.insert(place),
+            }
+        }
+        if !given {
+            return Err(Error::model(&self.name, format!("no layer {tensor} in the network")));
+        }
+        let mut graph = Writer::with_capacity(self.graph.iter().map(|field| field.raw.len()).sum());
+        for (place, field) in self.graph.iter().enumerate() {
+            let kept = match field.number {
+                NODE => !unneeded.contains(&place),
+                INITIALIZER => onnx::fields(field.bytes()).is_some_and(|array| needed.contains(&onnx::text(&array, 8))),
+                number => number != OUTPUT,
+            };
+            if kept {
+                graph.raw(field.raw);
+            }
+        }
+        after(&mut graph);
+        Ok(onnx::model(&self.head(&[]), &graph.finish()))
     }
 
     /// The network as ONNX with other numbers in the constants of `learnt`, and `metadata` besides its own.

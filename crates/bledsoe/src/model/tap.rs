@@ -3,84 +3,34 @@
 //! In: ONNX bytes and a [`Tap`]. Out: ONNX bytes whose only output is that layer, pooled and flattened, without the nodes
 //! and weights that it does not need.
 
-use std::collections::BTreeSet;
-
 use super::{
     contract::Tap,
-    onnx::{self, Attribute, Axis, Field, Writer},
+    graph::Graph,
+    onnx::{self, Attribute, Axis},
 };
-use crate::{Error, Result};
-
-const GRAPH: u64 = 7;
-/// Fields of a graph.
-const NODE: u64 = 1;
-const INITIALIZER: u64 = 5;
-const OUTPUT: u64 = 12;
-/// Fields of a node.
-const NODE_INPUT: u64 = 1;
-const NODE_OUTPUT: u64 = 2;
+use crate::Result;
 
 /// The network cut off at `tap`, whose values are `dim` for each input; `name` is for error messages.
 ///
 /// # Errors
-/// [`Error::Model`] when the bytes are damaged or have no such layer.
+/// [`crate::Error::Model`] when the bytes are damaged or have no such layer.
 pub(super) fn cut(onnx: &[u8], tap: &Tap, dim: usize, name: &str) -> Result<Vec<u8>> {
-    let damaged = || Error::model(name, "damaged, or not an ONNX file");
-    let model = onnx::fields(onnx).ok_or_else(damaged)?;
-    let graph = model.iter().find(|field| field.number == GRAPH).ok_or_else(damaged)?;
-    let graph = onnx::fields(graph.bytes()).ok_or_else(damaged)?;
-
-    // Nodes come after those that they need, so one walk backwards finds all that the layer needs.
-    let mut needed = BTreeSet::from([tap.layer.clone()]);
-    let mut dropped = BTreeSet::new();
-    let mut found = false;
-    for (i, field) in graph.iter().enumerate().rev().filter(|(_, field)| field.number == NODE) {
-        let node = onnx::fields(field.bytes()).ok_or_else(damaged)?;
-        if names(&node, NODE_OUTPUT).any(|output| needed.contains(&output)) {
-            found |= names(&node, NODE_OUTPUT).any(|output| output == tap.layer);
-            needed.extend(names(&node, NODE_INPUT));
-        } else {
-            dropped.insert(i);
+    Graph::read(onnx, name)?.cut_off(&tap.layer, |graph| {
+        let mut last = tap.layer.as_str();
+        if let Some(window) = tap.window.map(i64::from) {
+            let (window, stride) = ([window; 2], [i64::from(tap.stride); 2]);
+            let attributes = [("kernel_shape", Attribute::Ints(&window)), ("strides", Attribute::Ints(&stride))];
+            onnx::node(graph, "AveragePool", &[last], "tap.means", &attributes);
+            last = "tap.means";
         }
-    }
-    if !found {
-        return Err(Error::model(name, format!("output.tap: no layer {} in the network", tap.layer)));
-    }
-
-    let mut kept = Writer::with_capacity(onnx.len());
-    for (i, field) in graph.iter().enumerate() {
-        let unneeded = match field.number {
-            NODE => dropped.contains(&i),
-            INITIALIZER => !needed.contains(&onnx::text(&onnx::fields(field.bytes()).ok_or_else(damaged)?, 8)),
-            number => number == OUTPUT,
-        };
-        if !unneeded {
-            kept.raw(field.raw);
-        }
-    }
-    let mut last = tap.layer.as_str();
-    if let Some(window) = tap.window.map(i64::from) {
-        let (window, stride) = ([window; 2], [i64::from(tap.stride); 2]);
-        let attributes = [("kernel_shape", Attribute::Ints(&window)), ("strides", Attribute::Ints(&stride))];
-        onnx::node(&mut kept, "AveragePool", &[last], "tap.means", &attributes);
-        last = "tap.means";
-    }
-    onnx::node(&mut kept, "Flatten", &[last], "tap", &[("axis", Attribute::Int(1))]);
-    onnx::output(&mut kept, "tap", &[Axis::Free("N"), Axis::Fixed(dim)]);
-
-    let mut rest = Writer::default();
-    model.iter().filter(|field| field.number != GRAPH).for_each(|field| rest.raw(field.raw));
-    Ok(onnx::model(&rest.finish(), &kept.finish()))
-}
-
-fn names<'a>(node: &'a [Field<'_>], number: u64) -> impl Iterator<Item = String> + 'a {
-    let named = node.iter().filter(move |field| field.number == number);
-    named.map(|field| String::from_utf8_lossy(field.bytes()).into_owned())
+        onnx::node(graph, "Flatten", &[last], "tap", &[("axis", Attribute::Int(1))]);
+        onnx::output(graph, "tap", &[Axis::Free("N"), Axis::Fixed(dim)]);
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::onnx::Writer, *};
     use crate::engine::{Backend, Engine, EngineConfig, Precision, Tensor};
 
     /// x, 1 x 1 x 3 x 3 -> Relu -> a; a + two -> b; Flatten -> y.
