@@ -2,6 +2,9 @@
 
 use super::{Examples, cholesky::Cholesky};
 
+/// A number that varies by less than this share of its mean, squared, varies by rounding.
+const ROUNDING: f64 = 1e-12;
+
 /// A change of coordinates, in which short weights are likely ones.
 pub(super) enum Scaling {
     /// The numbers as they are.
@@ -26,8 +29,11 @@ impl Scaling {
                 *variance += (f64::from(x) - mean).powi(2) / count;
             }
         }
-        let factor = |variance: f64| if variance > 0.0 { (variance * dim as f64).sqrt().recip() } else { 0.0 };
-        Self::Standard { means, factors: variances.into_iter().map(factor).collect() }
+        let factor = |(variance, mean): (f64, &f64)| {
+            if variance > ROUNDING * mean * mean { (variance * dim as f64).sqrt().recip() } else { 0.0 }
+        };
+        let factors = variances.into_iter().zip(&means).map(factor).collect();
+        Self::Standard { means, factors }
     }
 
     /// Changes a row of numbers.
