@@ -14,7 +14,7 @@ mod faces;
 
 use std::{path::Path, time::Instant};
 
-use bledsoe::search::{Graph, GraphOptions, Index, Neighbour, Storage};
+use bledsoe::search::{Cells, CellsOptions, Graph, GraphOptions, Index, Neighbour, Storage};
 use faces::{Faces, K, PROBES, median, seconds, slices};
 use rayon::prelude::*;
 
@@ -34,6 +34,7 @@ fn main() {
         ["exact", rows, dim] => exact(&faces(rows, dim)),
         ["build", rows, dim, file] => build(&faces(rows, dim), file.as_ref()),
         ["graph", rows, dim, file] => graph(&faces(rows, dim), file.as_ref()),
+        ["cells", rows, dim, ref rest @ ..] => cells(&faces(rows, dim), rest.first().map_or(0, |c| c.parse().unwrap())),
         ["vectors", rows, dim, file] => vectors(&faces(rows, dim), file.as_ref()),
         _ => eprintln!("memory | exact ROWS DIM | build, graph or vectors ROWS DIM FILE; then perhaps: uniform"),
     }
@@ -135,6 +136,20 @@ fn graph(faces: &Faces, file: &Path) {
     let again: Vec<_> = rows.iter().map(|&row| faces.row(row)).collect();
     let added = again.iter().map(|vector| 1e3 * seconds(|| graph.add(&[vector]).unwrap())).collect();
     println!("removing one: {:.1} ms; adding one: {:.2} ms", median(removed), median(added));
+}
+
+fn cells(faces: &Faces, count: usize) {
+    let (probes, truth) = (faces.probes(), faces.truth());
+    let index = faces.index(Storage::Int4Int8);
+    let start = Instant::now();
+    let mut cells = Cells::build(index, CellsOptions { cells: count, ..Default::default() }).unwrap();
+    println!("{} x {}: {} cells in {:.1} s", faces.rows, faces.dim, cells.cells(), start.elapsed().as_secs_f64());
+    for read in [0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 1.0] {
+        cells.set_read(read).unwrap();
+        let (single, batched) = times(&cells, &probes, 300);
+        let recall = recall(&cells.nearest(&slices(&probes), K).unwrap(), &truth);
+        println!("read {read}: {single:.3} ms a probe; {batched:.0} probes/s; recall@10 {recall:.4}");
+    }
 }
 
 fn vectors(faces: &Faces, file: &Path) {

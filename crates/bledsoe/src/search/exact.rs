@@ -2,70 +2,28 @@
 
 use std::ops::Range;
 
-use half::f16;
 use rayon::prelude::*;
 
 use super::{
-    Index, Neighbour, check,
+    Index, Neighbour, Storage, check,
+    copies::Copies,
     top::Top,
-    vectors::{Numbers, Probe, Vectors},
+    vectors::{Probe, Vectors},
 };
 use crate::{Error, Result};
-
-/// How vectors are stored, and so how many bytes a search reads and how many a vector takes.
-///
-/// | | read per vector | kept per vector of `d` numbers |
-/// |---|---|---|
-/// | `F32` | 4 d | 4 d + 1 |
-/// | `F16` | 2 d | 2 d + 1 |
-/// | `Int8` | d + 4 | d + 5 |
-/// | `Int8F16` | d + 4 | 3 d + 5 |
-/// | `Int8F32` | d + 4 | 5 d + 5 |
-/// | `Int4Int8` | d / 2 + 4 | 3 d / 2 + 9 |
-///
-/// Int8 rounds each vector to bytes with a scale of its own, the greatest number to ±127; int4 to half-bytes, the
-/// greatest to ±7. The last three find candidates by the first copy and score these again by the better one, so that
-/// similarities are those of the better copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Storage {
-    /// Single precision: nothing is lost.
-    F32,
-    /// Half precision: similarities within about 5e-4.
-    F16,
-    /// Bytes alone: similarities within about 5e-3.
-    Int8,
-    /// Bytes for the scan, half precision for the score.
-    Int8F16,
-    /// Bytes for the scan, single precision for the score.
-    Int8F32,
-    /// Half-bytes for the scan, bytes for the score.
-    Int4Int8,
-}
 
 /// All vectors in one buffer, read from end to end for each probe.
 #[derive(Debug, Clone)]
 pub struct Exact {
-    storage: Storage,
-    /// What a scan reads.
-    pub(super) scanned: Vectors,
-    /// What candidates are scored by again.
-    pub(super) kept: Option<Vectors>,
+    pub(super) copies: Copies,
     /// Whether a row holds a vector.
     pub(super) live: Vec<bool>,
     /// Rows without a vector, the highest first.
-    free: Vec<usize>,
+    pub(super) free: Vec<usize>,
 }
 
-/// More products of bytes could overflow 32 bits.
-const MOST_NUMBERS: usize = 1 << 16;
-/// Candidates per neighbour asked for, of which the better copy chooses, and the least: of a scan of bytes and of one of
-/// half-bytes. `docs/benchmarks.md` has the recall.
-const CANDIDATES: (usize, usize) = (4, 32);
-const HALF_BYTE_CANDIDATES: (usize, usize) = (4, 256);
 /// Probes that share one reading of memory.
 const PROBES: usize = 64;
-/// Similarities that are first checked together, whether any is good enough.
-const CHECKED: usize = 16;
 /// Below so many numbers to read, one thread is faster than waking the others.
 const ALONE: usize = 1 << 17;
 
@@ -75,47 +33,23 @@ impl Exact {
     /// # Errors
     /// [`Error::Invalid`] for a `dim` of zero or above 65,536.
     pub fn new(dim: usize, storage: Storage) -> Result<Self> {
-        let int8 = || Numbers::Int8 { bytes: Vec::new(), scales: Vec::new() };
-        let (scanned, kept) = match storage {
-            Storage::F32 => (Numbers::F32(Vec::new()), None),
-            Storage::F16 => (Numbers::F16(Vec::new()), None),
-            Storage::Int8 => (int8(), None),
-            Storage::Int8F16 => (int8(), Some(Numbers::F16(Vec::<f16>::new()))),
-            Storage::Int8F32 => (int8(), Some(Numbers::F32(Vec::new()))),
-            Storage::Int4Int8 => (Numbers::Int4 { pairs: Vec::new(), scales: Vec::new() }, Some(int8())),
-        };
-        Self::from_parts(dim, storage, scanned, kept, Vec::new())
+        Ok(Self::from_parts(Copies::new(dim, storage)?, Vec::new()))
     }
 
-    /// The parts as a file holds them; they agree in length.
-    pub(super) fn from_parts(
-        dim: usize,
-        storage: Storage,
-        scanned: Numbers,
-        kept: Option<Numbers>,
-        live: Vec<bool>,
-    ) -> Result<Self> {
-        if dim == 0 || dim > MOST_NUMBERS {
-            return Err(Error::Invalid(format!(
-                "an index of vectors of {dim} numbers: 1 to {MOST_NUMBERS} are possible"
-            )));
-        }
+    /// Which of the rows hold a vector: as many as there are.
+    pub(super) fn from_parts(copies: Copies, live: Vec<bool>) -> Self {
         let free = live.iter().enumerate().rev().filter(|(_, live)| !**live).map(|(row, _)| row).collect();
-        let vectors = |numbers| Vectors::new(dim, numbers);
-        Ok(Self { storage, scanned: vectors(scanned), kept: kept.map(vectors), live, free })
+        Self { copies, live, free }
     }
 
     /// How vectors are stored.
     pub fn storage(&self) -> Storage {
-        self.storage
+        self.copies.storage
     }
 
     /// Makes room for `rows` more vectors, so that adding them does not copy those already there.
     pub fn reserve(&mut self, rows: usize) {
-        self.scanned.reserve(rows);
-        if let Some(kept) = &mut self.kept {
-            kept.reserve(rows);
-        }
+        self.copies.each_mut().for_each(|copy| copy.reserve(rows));
         self.live.reserve_exact(rows);
     }
 
@@ -132,7 +66,7 @@ impl Exact {
     /// The vector of `row` as far as its storage remembers it, if there is one.
     pub fn vector(&self, row: usize) -> Option<Vec<f32>> {
         let live = *self.live.get(row)?;
-        live.then(|| self.kept.as_ref().unwrap_or(&self.scanned).get(row))
+        live.then(|| self.copies.best().get(row))
     }
 
     /// As [`Index::remove`], but refuses before anything is changed.
@@ -143,65 +77,31 @@ impl Exact {
         }
     }
 
-    /// How many candidates to find for `k` neighbours.
-    pub(super) fn candidates(&self, k: usize) -> usize {
-        let (each, least) = match self.storage {
-            Storage::F32 | Storage::F16 | Storage::Int8 => return k,
-            Storage::Int8F16 | Storage::Int8F32 => CANDIDATES,
-            Storage::Int4Int8 => HALF_BYTE_CANDIDATES,
-        };
-        k.saturating_mul(each).max(least)
-    }
-
-    /// The `k` best of `found`, scored by the better copy if there is one.
-    pub(super) fn score(&self, probe: &[f32], mut found: Vec<Neighbour>, k: usize) -> Vec<Neighbour> {
-        if let Some(kept) = &self.kept {
-            let probe = kept.probe(probe);
-            for neighbour in &mut found {
-                neighbour.similarity = kept.similarity(neighbour.row, &probe);
-            }
-            found.sort_unstable();
-        }
-        found.truncate(k);
-        found
-    }
-
-    fn scan(&self, rows: Range<usize>, probes: &[Probe<'_>], k: usize) -> Vec<Top> {
+    fn scan(&self, rows: Range<usize>, probes: &[Probe<'_>], among: &[usize], k: usize) -> Vec<Top> {
         let mut tops = vec![Top::new(k); probes.len()];
-        self.scanned.scan(rows, probes, |p, first, similarities| {
-            let top = &mut tops[p];
-            for (some, first) in similarities.chunks(CHECKED).zip((first..).step_by(CHECKED)) {
-                let best = some.iter().fold(f32::NEG_INFINITY, |best, &x| if x > best { x } else { best });
-                if !top.admits(best) {
-                    continue;
-                }
-                for (row, &similarity) in (first..).zip(some) {
-                    if top.admits(similarity) && self.live[row] {
-                        top.offer(Neighbour { row, similarity });
-                    }
-                }
-            }
-        });
+        self.copies.scan(rows, (probes, among), &mut tops, |row| self.live[row].then_some(row));
         tops
     }
 
     fn nearest_of_block(&self, vectors: &[&[f32]], k: usize) -> Vec<Vec<Neighbour>> {
-        let probes: Vec<_> = vectors.iter().map(|vector| self.scanned.probe(vector)).collect();
-        let candidates = self.candidates(k);
+        let probes: Vec<_> = vectors.iter().map(|vector| self.copies.scanned.probe(vector)).collect();
+        let all: Vec<usize> = (0..probes.len()).collect();
+        let candidates = self.copies.candidates(k);
         let rows = self.rows();
         let tops = if rows * self.dim() * probes.len() < ALONE {
-            self.scan(0..rows, &probes, candidates)
+            self.scan(0..rows, &probes, &all, candidates)
         } else {
             // More pieces than threads, for a core may be busy with something else.
             let piece = rows.div_ceil(8 * rayon::current_num_threads()).max(1);
             let pieces = rows.div_ceil(piece);
             let scans = (0..pieces)
                 .into_par_iter()
-                .map(|i| self.scan(i * piece..rows.min((i + 1) * piece), &probes, candidates));
+                .map(|i| self.scan(i * piece..rows.min((i + 1) * piece), &probes, &all, candidates));
             let merged = |a: Vec<Top>, b: Vec<Top>| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect();
             scans.reduce_with(merged).unwrap_or_else(|| vec![Top::new(k); probes.len()])
         };
-        tops.into_par_iter().zip(vectors).map(|(top, vector)| self.score(vector, top.into_sorted(), k)).collect()
+        let score = |(top, vector): (Top, &&[f32])| self.copies.score(vector, top.into_sorted(), k, |row| row);
+        tops.into_par_iter().zip(vectors).map(score).collect()
     }
 }
 
@@ -218,7 +118,7 @@ impl Exact {
 
 impl Index for Exact {
     fn dim(&self) -> usize {
-        self.scanned.dim
+        self.copies.dim()
     }
 
     fn len(&self) -> usize {
@@ -230,17 +130,11 @@ impl Index for Exact {
         let mut rows = Vec::with_capacity(vectors.len());
         for vector in vectors {
             let row = self.free.pop().unwrap_or_else(|| {
-                self.scanned.push_zeros();
-                if let Some(kept) = &mut self.kept {
-                    kept.push_zeros();
-                }
+                self.copies.each_mut().for_each(Vectors::push_zeros);
                 self.live.push(false);
                 self.live.len() - 1
             });
-            self.scanned.set(row, vector);
-            if let Some(kept) = &mut self.kept {
-                kept.set(row, vector);
-            }
+            self.copies.each_mut().for_each(|copy| copy.set(row, vector));
             self.live[row] = true;
             rows.push(row);
         }
@@ -252,10 +146,7 @@ impl Index for Exact {
         for &row in rows {
             // A row named twice is removed once.
             if std::mem::replace(&mut self.live[row], false) {
-                self.scanned.erase(row);
-                if let Some(kept) = &mut self.kept {
-                    kept.erase(row);
-                }
+                self.copies.each_mut().for_each(|copy| copy.erase(row));
                 self.free.push(row);
             }
         }
@@ -323,7 +214,7 @@ mod tests {
                 index.remove(&removed).unwrap();
                 prop_assert_eq!(index.len(), vectors.len() - removed.len());
                 // Candidates are chosen by int8.
-                let chosen_by = if index.kept.is_some() { Storage::Int8 } else { storage };
+                let chosen_by = if index.copies.kept.is_some() { Storage::Int8 } else { storage };
                 let slack = 2.0 * tolerance(chosen_by);
                 let found = index.nearest(&slices(&probes), k).unwrap();
                 prop_assert_eq!(found.len(), probes.len());
@@ -379,7 +270,7 @@ mod tests {
             index.remove(&[7, 2, 2]).unwrap();
             assert_eq!((index.len(), index.rows()), (8, 10));
             assert_eq!(index.vector(2), None);
-            for copy in [Some(&index.scanned), index.kept.as_ref()].into_iter().flatten() {
+            for copy in index.copies.each() {
                 assert_eq!(copy.get(2), [0.0; 16]);
                 assert_ne!(copy.get(3), [0.0; 16]);
             }

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Exact, Graph, GraphOptions, Index, Storage,
+    copies::Copies,
     graph::Links,
     vectors::{Numbers, Vectors},
 };
@@ -236,12 +237,12 @@ fn write_exact(out: &mut impl Write, exact: &Exact, graph: bool) -> io::Result<(
     out.write_all(MAGIC)?;
     let storage = STORAGES.iter().position(|&storage| storage == exact.storage()).unwrap_or_default();
     out.write_all(&[storage as u8, graph.into()])?;
-    for count in [exact.scanned.dim, exact.rows()] {
+    for count in [exact.dim(), exact.rows()] {
         out.write_all(&(count as u64).to_le_bytes())?;
     }
     let live: Vec<u8> = exact.live.iter().map(|&live| live.into()).collect();
     out.write_all(&live)?;
-    for Vectors { numbers, .. } in [Some(&exact.scanned), exact.kept.as_ref()].into_iter().flatten() {
+    for Vectors { numbers, .. } in exact.copies.each() {
         match numbers {
             Numbers::F32(v) => write_numbers(out, v, |x| x.to_le_bytes())?,
             Numbers::F16(v) => write_numbers(out, v, |x| x.to_le_bytes())?,
@@ -316,7 +317,7 @@ fn read_exact(input: &mut Take<impl Read>) -> Result<(Exact, bool), Fault> {
             (scanned.numbers, Some(kept.numbers))
         }
     };
-    Ok((Exact::from_parts(dim, storage, scanned, kept, live)?, graph == 1))
+    Ok((Exact::from_parts(Copies::from_parts(dim, storage, scanned, kept)?, live), graph == 1))
 }
 
 fn read_unlinked(input: &mut Take<impl Read>) -> Result<Exact, Fault> {

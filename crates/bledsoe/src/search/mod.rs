@@ -29,6 +29,8 @@
 //! # }
 //! ```
 
+mod cells;
+mod copies;
 mod exact;
 mod file;
 mod graph;
@@ -41,7 +43,9 @@ mod vectors;
 
 use std::cmp::Ordering;
 
-pub use exact::{Exact, Storage};
+pub use cells::{Cells, CellsOptions};
+pub use copies::Storage;
+pub use exact::Exact;
 pub(crate) use file::Layout;
 pub use graph::{Graph, GraphOptions};
 

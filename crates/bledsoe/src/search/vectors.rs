@@ -41,6 +41,8 @@ pub(super) enum Probe<'a> {
 
 /// How many rows fit a tile that stays in the fastest cache while several probes are multiplied with it.
 const TILE_BYTES: usize = 16 << 10;
+/// The most of them.
+const MOST_IN_TILE: usize = 256;
 
 impl Vectors {
     pub(super) fn new(dim: usize, numbers: Numbers) -> Self {
@@ -56,6 +58,15 @@ impl Vectors {
         rows.for_each(|(pairs, bytes)| half_bytes::pack(bytes, pairs));
         let scales = scales.iter().map(|scale| scale * half_bytes::COARSER).collect();
         Some(Self::new(self.dim, Numbers::Int4 { pairs, scales }))
+    }
+
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> usize {
+        match &self.numbers {
+            Numbers::F32(v) => v.len() / self.dim,
+            Numbers::F16(v) => v.len() / self.dim,
+            Numbers::Int8 { scales, .. } | Numbers::Int4 { scales, .. } => scales.len(),
+        }
     }
 
     /// Makes room for `rows` more.
@@ -118,6 +129,40 @@ impl Vectors {
             Numbers::Int4 { pairs, scales } => {
                 pairs[place].fill(0);
                 scales[row] = 0.0;
+            }
+        }
+    }
+
+    /// Writes `from` over `to`.
+    pub(super) fn copy(&mut self, from: usize, to: usize) {
+        let (source, start) = (self.place(from), self.place(to).start);
+        match &mut self.numbers {
+            Numbers::F32(v) => v.copy_within(source, start),
+            Numbers::F16(v) => v.copy_within(source, start),
+            Numbers::Int8 { bytes, scales } => {
+                bytes.copy_within(source, start);
+                scales.copy_within(from..=from, to);
+            }
+            Numbers::Int4 { pairs, scales } => {
+                pairs.copy_within(source, start);
+                scales.copy_within(from..=from, to);
+            }
+        }
+    }
+
+    /// Row `i` becomes what row `order[i]` was; what `order` does not name goes. Within the same memory.
+    pub(super) fn arrange(&mut self, order: &[u32]) {
+        let width = self.width();
+        match &mut self.numbers {
+            Numbers::F32(v) => arrange(v, width, order),
+            Numbers::F16(v) => arrange(v, width, order),
+            Numbers::Int8 { bytes, scales } => {
+                arrange(bytes, width, order);
+                arrange(scales, 1, order);
+            }
+            Numbers::Int4 { pairs, scales } => {
+                arrange(pairs, width, order);
+                arrange(scales, 1, order);
             }
         }
     }
@@ -198,20 +243,20 @@ impl Vectors {
     }
 
     /// Calls `found(probe, first row, similarities)` for each of `probes` and some rows of `rows` after the others.
-    pub(super) fn scan(&self, rows: Range<usize>, probes: &[Probe<'_>], mut found: impl FnMut(usize, usize, &[f32])) {
+    pub(super) fn scan(&self, rows: Range<usize>, probes: &[&Probe<'_>], mut found: impl FnMut(usize, usize, &[f32])) {
         let bytes = match &self.numbers {
             Numbers::F32(_) => 4,
             Numbers::F16(_) => 2,
             Numbers::Int8 { .. } | Numbers::Int4 { .. } => 1,
         };
-        let tile = (TILE_BYTES / (bytes * self.width())).clamp(4, 256);
-        let (mut one, mut four, mut column) = (vec![[0.0; 1]; tile], vec![[0.0; 4]; tile], vec![0.0; tile]);
+        let tile = (TILE_BYTES / (bytes * self.width())).clamp(4, MOST_IN_TILE);
+        let (mut one, mut four, mut column) = ([[0.0; 1]; MOST_IN_TILE], [[0.0; 4]; MOST_IN_TILE], [0.0; MOST_IN_TILE]);
         let (fours, rest) = probes.as_chunks::<4>();
         for start in rows.clone().step_by(tile) {
             let end = rows.end.min(start + tile);
             for (i, probes) in fours.iter().enumerate() {
                 let out = &mut four[..end - start];
-                self.products(start..end, probes.each_ref(), out);
+                self.products(start..end, *probes, out);
                 for p in 0..4 {
                     column.iter_mut().zip(&*out).for_each(|(similarity, out)| *similarity = out[p]);
                     found(4 * i + p, start, &column[..end - start]);
@@ -243,7 +288,7 @@ impl Vectors {
                 Probe::Int8 { .. } => &[],
             })
         };
-        let mut stack = [[0; P]; 256];
+        let mut stack = [[0; P]; MOST_IN_TILE];
         let products = &mut stack[..out.len()];
         let ints = || {
             probes.map(|probe| match probe {
@@ -293,6 +338,32 @@ impl Probe<'_> {
 #[inline]
 fn rescaled(product: i32, row: f32, probe: f32) -> f32 {
     product as f32 * (row * probe)
+}
+
+/// [`Vectors::arrange`] of rows of `width` numbers. No row is named twice.
+fn arrange<T: Copy + Default>(numbers: &mut Vec<T>, width: usize, order: &[u32]) {
+    let mut named = vec![false; numbers.len() / width];
+    order.iter().for_each(|&row| named[row as usize] = true);
+    let mut from: Vec<Option<u32>> = order.iter().copied().map(Some).collect();
+    let mut first = vec![T::default(); width];
+    // Chains begin where nobody needs what was there; what is left then are cycles.
+    let chains = (0..order.len()).filter(|&row| !named[row]);
+    for start in chains.chain(0..order.len()) {
+        let mut to = start;
+        first.copy_from_slice(&numbers[start * width..(start + 1) * width]);
+        while let Some(source) = from.get_mut(to).and_then(Option::take) {
+            let source = source as usize;
+            if source == start {
+                numbers[to * width..(to + 1) * width].copy_from_slice(&first);
+                break;
+            }
+            numbers.copy_within(source * width..(source + 1) * width, to * width);
+            to = source;
+        }
+    }
+    // Nothing of a row stays in memory that is not its own.
+    numbers[order.len() * width..].fill(T::default());
+    numbers.truncate(order.len() * width);
 }
 
 /// Bytes proportional to `vector`, the greatest ±127, and the scale that turns them back.

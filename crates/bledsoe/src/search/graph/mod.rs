@@ -117,7 +117,7 @@ impl Graph {
     }
 
     fn link_batch(&mut self, batch: &[usize]) {
-        let vectors = &self.exact.scanned;
+        let vectors = &self.exact.copies.scanned;
         let outward: Vec<Vec<u32>> = batch
             .par_iter()
             .map(|&row| {
@@ -155,7 +155,7 @@ impl Graph {
         if targets.len() <= self.links.slots {
             return targets;
         }
-        let vectors = &self.exact.scanned;
+        let vectors = &self.exact.copies.scanned;
         let probe = vectors.row(row);
         let near = |&target: &u32| {
             let row = target as usize;
@@ -253,12 +253,12 @@ impl Index for Graph {
             return self.exact.nearest(probes, k);
         }
         check(probes, self.dim())?;
-        let vectors = &self.exact.scanned;
+        let vectors = &self.exact.copies.scanned;
         let nearest = |probe: &&[f32]| {
             let walk = walk::walk(vectors, &self.links, &self.starts, &vectors.probe(probe), beam);
             let mut found = walk.nearest;
-            found.truncate(self.exact.candidates(k));
-            self.exact.score(probe, found, k)
+            found.truncate(self.exact.copies.candidates(k));
+            self.exact.copies.score(probe, found, k, |row| row)
         };
         Ok(match probes {
             [probe] => vec![nearest(probe)],
