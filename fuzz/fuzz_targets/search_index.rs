@@ -1,7 +1,7 @@
 #![no_main]
 use std::io::Write;
 
-use bledsoe::search::{Exact, Graph, Index};
+use bledsoe::search::{Cells, Exact, Index};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(mut index) = Exact::open(file.path()) {
         search(&mut index);
     }
-    if let Ok(mut index) = Graph::open(file.path()) {
+    if let Ok(mut index) = Cells::open(file.path()) {
         search(&mut index);
     }
 });

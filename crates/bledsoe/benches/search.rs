@@ -4,7 +4,7 @@
 //! cargo bench -p bledsoe --bench search -- memory
 //! cargo bench -p bledsoe --bench search -- exact ROWS DIM [uniform]
 //! cargo bench -p bledsoe --bench search -- build ROWS DIM FILE [uniform]
-//! cargo bench -p bledsoe --bench search -- graph ROWS DIM FILE [uniform]
+//! cargo bench -p bledsoe --bench search -- cells ROWS DIM FILE [uniform]
 //! cargo bench -p bledsoe --bench search -- vectors ROWS DIM FILE [uniform]
 //! ```
 
@@ -14,7 +14,7 @@ mod faces;
 
 use std::{path::Path, time::Instant};
 
-use bledsoe::search::{Cells, CellsOptions, Graph, GraphOptions, Index, Neighbour, Storage};
+use bledsoe::search::{Cells, CellsOptions, Index, Neighbour, Storage};
 use faces::{Faces, K, PROBES, median, seconds, slices};
 use rayon::prelude::*;
 
@@ -33,10 +33,9 @@ fn main() {
         ["memory"] => memory(),
         ["exact", rows, dim] => exact(&faces(rows, dim)),
         ["build", rows, dim, file] => build(&faces(rows, dim), file.as_ref()),
-        ["graph", rows, dim, file] => graph(&faces(rows, dim), file.as_ref()),
-        ["cells", rows, dim, ref rest @ ..] => cells(&faces(rows, dim), rest.first().map_or(0, |c| c.parse().unwrap())),
+        ["cells", rows, dim, file] => cells(&faces(rows, dim), file.as_ref()),
         ["vectors", rows, dim, file] => vectors(&faces(rows, dim), file.as_ref()),
-        _ => eprintln!("memory | exact ROWS DIM | build, graph or vectors ROWS DIM FILE; then perhaps: uniform"),
+        _ => eprintln!("memory | exact ROWS DIM | build, cells or vectors ROWS DIM FILE; then perhaps: uniform"),
     }
 }
 
@@ -107,49 +106,31 @@ fn exact(faces: &Faces) {
 }
 
 fn build(faces: &Faces, file: &Path) {
-    let index = faces.index(Storage::Int8F16);
+    let index = faces.index(Storage::Int4Int8);
     let start = Instant::now();
-    let graph = Graph::build(index, GraphOptions::default()).unwrap();
+    let cells = Cells::build(index, CellsOptions::default()).unwrap();
     let built = start.elapsed().as_secs_f64();
-    let saved = seconds(|| graph.save(file).unwrap());
-    let bytes = graph.link_bytes() / faces.rows;
-    println!(
-        "{} x {}: built in {built:.1} s, saved in {saved:.1} s; links {bytes} bytes a vector",
-        faces.rows, faces.dim
-    );
+    let saved = seconds(|| cells.save(file).unwrap());
+    println!("{} x {}: {} cells built in {built:.1} s, saved in {saved:.1} s", faces.rows, faces.dim, cells.cells());
     faces.truth();
 }
 
-fn graph(faces: &Faces, file: &Path) {
+fn cells(faces: &Faces, file: &Path) {
     let (probes, truth) = (faces.probes(), faces.truth());
     let start = Instant::now();
-    let mut graph = Graph::open(file).unwrap();
+    let mut cells = Cells::open(file).unwrap();
     println!("{} x {}: opened in {:.1} s", faces.rows, faces.dim, start.elapsed().as_secs_f64());
-    for beam in [16, 32, 64, 128, 256, 512] {
-        graph.set_beam(beam);
-        let (single, batched) = times(&graph, &probes, PROBES);
-        let recall = recall(&graph.nearest(&slices(&probes), K).unwrap(), &truth);
-        println!("beam {beam}: {single:.3} ms a probe; {batched:.0} probes/s; recall@10 {recall:.4}");
+    for read in [0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 1.0] {
+        cells.set_read(read).unwrap();
+        let (single, batched) = times(&cells, &probes, PROBES);
+        let recall = recall(&cells.nearest(&slices(&probes), K).unwrap(), &truth);
+        println!("{read} read: {single:.3} ms a probe; {batched:.0} probes/s; recall@10 {recall:.4}");
     }
     let rows: Vec<usize> = (0..20).map(|i| i * (faces.rows / 20)).collect();
-    let removed = rows.iter().map(|&row| 1e3 * seconds(|| graph.remove(&[row]).unwrap())).collect();
+    let removed = rows.iter().map(|&row| 1e3 * seconds(|| cells.remove(&[row]).unwrap())).collect();
     let again: Vec<_> = rows.iter().map(|&row| faces.row(row)).collect();
-    let added = again.iter().map(|vector| 1e3 * seconds(|| graph.add(&[vector]).unwrap())).collect();
-    println!("removing one: {:.1} ms; adding one: {:.2} ms", median(removed), median(added));
-}
-
-fn cells(faces: &Faces, count: usize) {
-    let (probes, truth) = (faces.probes(), faces.truth());
-    let index = faces.index(Storage::Int4Int8);
-    let start = Instant::now();
-    let mut cells = Cells::build(index, CellsOptions { cells: count, ..Default::default() }).unwrap();
-    println!("{} x {}: {} cells in {:.1} s", faces.rows, faces.dim, cells.cells(), start.elapsed().as_secs_f64());
-    for read in [0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 1.0] {
-        cells.set_read(read).unwrap();
-        let (single, batched) = times(&cells, &probes, 300);
-        let recall = recall(&cells.nearest(&slices(&probes), K).unwrap(), &truth);
-        println!("read {read}: {single:.3} ms a probe; {batched:.0} probes/s; recall@10 {recall:.4}");
-    }
+    let added = again.iter().map(|vector| 1e3 * seconds(|| cells.add(&[vector]).unwrap())).collect();
+    println!("removing one: {:.3} ms; adding one: {:.3} ms", median(removed), median(added));
 }
 
 fn vectors(faces: &Faces, file: &Path) {

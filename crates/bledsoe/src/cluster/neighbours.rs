@@ -6,15 +6,15 @@ use super::constraints::{Link, Links};
 use crate::{
     Result,
     embed::dot,
-    search::{Exact, Graph, GraphOptions, Index, Neighbour, Storage},
+    search::{Cells, CellsOptions, Exact, Index, Neighbour, Storage},
 };
 
 /// How many neighbours of a face are looked for.
 pub(super) const NEIGHBOURS: usize = 48;
 /// So many are kept even if they are not near: to know whom a face might be instead.
 const KEPT: usize = 8;
-/// From so many vectors on, a graph is built: the time of exact search grows with their square.
-const GRAPH_FROM: usize = 40_000;
+/// From so many vectors on, they are grouped in cells: the time of exact search grows with their square.
+const CELLS_FROM: usize = 40_000;
 /// Vectors searched for between two words on the progress.
 const BATCH: usize = 2048;
 
@@ -27,10 +27,10 @@ impl Neighbourhood {
         let mut exact = Exact::new(vectors.first().map_or(0, |vector| vector.len()), Storage::Int8)?;
         exact.reserve(vectors.len());
         exact.add(vectors)?;
-        if vectors.len() < GRAPH_FROM {
+        if vectors.len() < CELLS_FROM {
             return Ok(Self(Box::new(exact)));
         }
-        Ok(Self(Box::new(Graph::build(exact, GraphOptions::default())?)))
+        Ok(Self(Box::new(Cells::build(exact, CellsOptions::default())?)))
     }
 
     /// For each vector, the others that are at least as alike as `threshold`, at most [`NEIGHBOURS`], and some more,

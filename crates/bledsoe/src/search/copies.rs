@@ -124,8 +124,8 @@ impl Copies {
         self.scanned.scan(places, &chosen, |p, first, similarities| {
             let top = &mut tops[among[p]];
             for (some, first) in similarities.chunks(CHECKED).zip((first..).step_by(CHECKED)) {
-                let best = some.iter().fold(f32::NEG_INFINITY, |best, &x| if x > best { x } else { best });
-                if !top.admits(best) {
+                // Without branches, so that all are compared at once.
+                if !some.iter().fold(false, |any, &similarity| any | top.admits(similarity)) {
                     continue;
                 }
                 for (place, &similarity) in (first..).zip(some) {

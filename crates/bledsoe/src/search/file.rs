@@ -2,18 +2,20 @@
 //!
 //! ```text
 //! "bledsoe search 1"   16 bytes
-//! storage, graph       2 bytes: the place in `STORAGES`; 1 if links follow
+//! storage, kind        2 bytes: the place in `STORAGES`; 0 of exact search, 2 of cells
 //! dim, rows            2 x u64
 //! live                 rows x u8: 1 where a row holds a vector
 //! scanned, kept        per copy: rows x dim numbers; of int8, then rows x f32 scales; of int4, nothing
-//! degree, build_beam, beam, starts     4 x u64, if links follow, and:
-//! starts               starts x u32
-//! taken                rows x u8
-//! targets              rows x (degree + degree / 2) x u32
+//!
+//! cells                rows x u32, of cells only, as all that follows: the cell of each row, or the number of cells
+//! read                 f32
+//! number of cells      u64
+//! centres              cells x dim x i8, then cells x f32 scales
 //! ```
 //!
-//! [`Layout`] tells where the bytes of one row are, so that a row can be wiped without reading the others: links of
-//! other rows to one without a vector are left out when the index is read.
+//! Rows are in the order of their numbers; they are put together by cell when they are read. [`Layout`] tells where the
+//! bytes of one row are, so that a row can be wiped without reading the others. Kind 1 was a graph, which only earlier
+//! versions can read.
 
 use std::{
     fs::File,
@@ -26,9 +28,8 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Exact, Graph, GraphOptions, Index, Storage,
+    Cells, CellsOptions, Exact, Index, Storage,
     copies::Copies,
-    graph::Links,
     vectors::{Numbers, Vectors},
 };
 use crate::{Error, Result, whole_file};
@@ -40,8 +41,10 @@ const STORAGES: [Storage; 6] =
 const CHUNK: usize = 1 << 18;
 /// Bytes before the first row.
 const HEAD: u64 = 34;
-/// Bytes between the vectors and the starts.
-const GRAPH_HEAD: u64 = 32;
+/// Kinds of index.
+const EXACT: u8 = 0;
+const GRAPH: u8 = 1;
+const CELLS: u8 = 2;
 
 impl Exact {
     /// Writes the index to `path`, whole or not at all, over any file there.
@@ -49,41 +52,41 @@ impl Exact {
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, path: &Path) -> Result<()> {
-        save(path, |out| write_exact(out, self, false))
+        save(path, |out| self.write(out))
     }
 
     /// Reads what [`Exact::save`] wrote.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::Format`] for any other file, a graph's too.
+    /// [`Error::Io`], and [`Error::Format`] for any other file, that of [`Cells`] too.
     pub fn open(path: &Path) -> Result<Self> {
-        open(path, read_unlinked)
+        open(path, read_exact)
     }
 
     /// Writes what [`Exact::save`] writes.
     pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        write_exact(out, self, false)
+        write_rows(out, EXACT, &self.copies, (0..self.rows()).map(|row| self.live[row].then_some(row)))
     }
 
     /// Reads `length` bytes that [`Exact::write`] wrote. Errors name `path`. Memory is bounded by `length`.
     pub(crate) fn read(input: impl Read, length: u64, path: &Path) -> Result<Self> {
-        read(input, length, path, read_unlinked)
+        read(input, length, path, read_exact)
     }
 
     /// Where [`Exact::write`] puts each row.
     pub(crate) fn layout(&self) -> Layout {
         Layout {
-            storage: STORAGES.iter().position(|&storage| storage == self.storage()).unwrap_or_default(),
+            storage: code(self.storage()).into(),
             dim: self.dim() as u64,
             rows: self.rows() as u64,
-            starts: 0,
+            cells: false,
             slots: 0,
         }
     }
 }
 
-impl Graph {
-    /// Writes the rows and their links to `path`, whole or not at all, over any file there.
+impl Cells {
+    /// Writes the rows and their cells to `path`, whole or not at all, over any file there.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -91,35 +94,44 @@ impl Graph {
         save(path, |out| self.write(out))
     }
 
-    /// Reads what [`Graph::save`] wrote.
+    /// Reads what [`Cells::save`] wrote. Rows that were at the end are put into their cells.
     ///
     /// # Errors
     /// [`Error::Io`], and [`Error::Format`] for any other file.
     pub fn open(path: &Path) -> Result<Self> {
-        open(path, read_graph)
+        open(path, read_cells)
     }
 
-    /// Writes what [`Graph::save`] writes.
+    /// Writes what [`Cells::save`] writes.
     pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        write_exact(out, &self.exact, true)?;
-        let options = self.options;
-        for count in [options.degree, options.build_beam, options.beam, self.starts.len()] {
-            out.write_all(&(count as u64).to_le_bytes())?;
-        }
-        write_numbers(out, &self.starts, |x| x.to_le_bytes())?;
-        out.write_all(&self.links.taken)?;
-        write_numbers(out, &self.links.targets, |x| x.to_le_bytes())
+        let rows = 0..self.rows();
+        write_rows(out, CELLS, self.copies(), rows.clone().map(|row| self.place(row)))?;
+        write_numbers(out, rows.map(|row| self.cell(row)), |x| x.to_le_bytes())?;
+        out.write_all(&self.options().read.to_le_bytes())?;
+        let centres = self.centres();
+        out.write_all(&(centres.rows() as u64).to_le_bytes())?;
+        write_columns(out, centres, (0..centres.rows()).map(Some))
     }
 
-    /// Reads `length` bytes that [`Graph::write`] wrote. Errors name `path`. Memory is bounded by `length`.
+    /// Reads `length` bytes that [`Cells::write`] wrote. Errors name `path`. Memory is bounded by `length`.
     pub(crate) fn read(input: impl Read, length: u64, path: &Path) -> Result<Self> {
-        read(input, length, path, read_graph)
+        read(input, length, path, read_cells)
     }
 
-    /// Where [`Graph::write`] puts each row.
+    /// Where [`Cells::write`] puts each row.
     pub(crate) fn layout(&self) -> Layout {
-        Layout { starts: self.starts.len() as u64, slots: self.links.slots as u64, ..self.exact.layout() }
+        Layout {
+            storage: code(self.storage()).into(),
+            dim: self.dim() as u64,
+            rows: self.rows() as u64,
+            cells: true,
+            slots: 0,
+        }
     }
+}
+
+fn code(storage: Storage) -> u8 {
+    STORAGES.iter().position(|&known| known == storage).unwrap_or_default() as u8
 }
 
 /// Where the bytes of each row of an index are in its file.
@@ -129,14 +141,27 @@ pub(crate) struct Layout {
     storage: usize,
     dim: u64,
     rows: u64,
-    starts: u64,
-    /// Links that a row has room for: none in an [`Exact`].
+    /// Whether it is that of [`Cells`].
+    #[serde(default)]
+    cells: bool,
+    /// Links of a row, in the graphs of earlier versions.
+    #[serde(default, skip_serializing_if = "is_zero")]
     slots: u64,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Layout {
-    /// Whether it is a [`Graph`]'s.
-    pub(crate) fn is_linked(&self) -> bool {
+    /// Whether it is that of [`Cells`].
+    pub(crate) fn has_cells(&self) -> bool {
+        self.cells
+    }
+
+    /// Whether only earlier versions can read it.
+    pub(crate) fn is_outdated(&self) -> bool {
         self.slots > 0
     }
 
@@ -156,14 +181,14 @@ impl Layout {
             Storage::Int8F16 => vec![int8s, scale, f16s],
             Storage::Int8F32 => vec![int8s, scale, f32s],
         };
-        let between = GRAPH_HEAD.checked_add(self.starts.checked_mul(4)?)?;
-        let links = [(between, flag), (0, self.slots.checked_mul(4))];
-        let links = links.into_iter().filter(|_| self.is_linked());
-        let columns = [(HEAD, flag)].into_iter().chain(vectors.into_iter().map(|bytes| (0, bytes))).chain(links);
-        let mut end = 0u64;
-        columns
-            .map(|(gap, bytes)| {
-                let (start, bytes) = (end.checked_add(gap)?, bytes?);
+        let cell = self.cells.then_some(Some(4));
+        let mut end = HEAD;
+        [flag]
+            .into_iter()
+            .chain(vectors)
+            .chain(cell)
+            .map(|bytes| {
+                let (start, bytes) = (end, bytes?);
                 let place = start.checked_add(row.checked_mul(bytes)?)?;
                 end = start.checked_add(self.rows.checked_mul(bytes)?)?;
                 Some(place..place.checked_add(bytes)?)
@@ -233,55 +258,92 @@ fn read<R: Read, T>(
     })
 }
 
-fn write_exact(out: &mut impl Write, exact: &Exact, graph: bool) -> io::Result<()> {
+/// The head, and rows in the order of their numbers; each at its place, or zeros if it has none.
+fn write_rows(
+    out: &mut impl Write,
+    kind: u8,
+    copies: &Copies,
+    places: impl ExactSizeIterator<Item = Option<usize>> + Clone,
+) -> io::Result<()> {
     out.write_all(MAGIC)?;
-    let storage = STORAGES.iter().position(|&storage| storage == exact.storage()).unwrap_or_default();
-    out.write_all(&[storage as u8, graph.into()])?;
-    for count in [exact.dim(), exact.rows()] {
+    out.write_all(&[code(copies.storage), kind])?;
+    for count in [copies.dim(), places.len()] {
         out.write_all(&(count as u64).to_le_bytes())?;
     }
-    let live: Vec<u8> = exact.live.iter().map(|&live| live.into()).collect();
-    out.write_all(&live)?;
-    for Vectors { numbers, .. } in exact.copies.each() {
-        match numbers {
-            Numbers::F32(v) => write_numbers(out, v, |x| x.to_le_bytes())?,
-            Numbers::F16(v) => write_numbers(out, v, |x| x.to_le_bytes())?,
-            Numbers::Int8 { bytes, scales } => {
-                write_numbers(out, bytes, |x| x.to_le_bytes())?;
-                write_numbers(out, scales, |x| x.to_le_bytes())?;
-            }
-            // Made anew of the bytes when read.
-            Numbers::Int4 { .. } => {}
-        }
+    write_numbers(out, places.clone(), |place| [u8::from(place.is_some())])?;
+    for copy in copies.each() {
+        write_columns(out, copy, places.clone())?;
     }
     Ok(())
 }
 
-fn write_numbers<T: Copy, const N: usize>(
+fn write_columns(
+    out: &mut impl Write,
+    Vectors { dim, numbers, .. }: &Vectors,
+    places: impl Iterator<Item = Option<usize>> + Clone,
+) -> io::Result<()> {
+    match numbers {
+        Numbers::F32(v) => write_column(out, v, *dim, places, |x| x.to_le_bytes()),
+        Numbers::F16(v) => write_column(out, v, *dim, places, |x| x.to_le_bytes()),
+        Numbers::Int8 { bytes, scales } => {
+            write_column(out, bytes, *dim, places.clone(), |x| x.to_le_bytes())?;
+            write_column(out, scales, 1, places, |x| x.to_le_bytes())
+        }
+        // Made anew of the bytes when read.
+        Numbers::Int4 { .. } => Ok(()),
+    }
+}
+
+fn write_column<T: Copy + Default, const N: usize>(
     out: &mut impl Write,
     numbers: &[T],
+    width: usize,
+    places: impl Iterator<Item = Option<usize>>,
     bytes: impl Fn(T) -> [u8; N],
 ) -> io::Result<()> {
-    let mut buffer = Vec::with_capacity(N * CHUNK.min(numbers.len()));
-    for chunk in numbers.chunks(CHUNK) {
-        buffer.clear();
-        buffer.extend(chunk.iter().flat_map(|&x| bytes(x)));
-        out.write_all(&buffer)?;
-    }
-    Ok(())
+    let none = vec![T::default(); width];
+    let row = |place: Option<usize>| place.map_or(&none[..], |place| &numbers[place * width..(place + 1) * width]);
+    write_numbers(out, places.flat_map(row).copied(), bytes)
 }
 
-/// The rows, and whether links follow.
-fn read_exact(input: &mut Take<impl Read>) -> Result<(Exact, bool), Fault> {
+fn write_numbers<T, const N: usize>(
+    out: &mut impl Write,
+    numbers: impl Iterator<Item = T>,
+    bytes: impl Fn(T) -> [u8; N],
+) -> io::Result<()> {
+    let mut buffer = Vec::with_capacity(N * CHUNK);
+    for number in numbers {
+        buffer.extend(bytes(number));
+        if buffer.len() == N * CHUNK {
+            out.write_all(&buffer)?;
+            buffer.clear();
+        }
+    }
+    out.write_all(&buffer)
+}
+
+fn read_exact(input: &mut Take<impl Read>) -> Result<Exact, Fault> {
+    read_rows(input, EXACT)
+}
+
+fn read_rows(input: &mut Take<impl Read>, expected: u8) -> Result<Exact, Fault> {
     let mut head = [0; 18];
     input.read_exact(&mut head)?;
-    let [magic @ .., storage, graph] = head;
-    if magic != *MAGIC || graph > 1 {
+    let [magic @ .., storage, kind] = head;
+    if magic != *MAGIC || kind > CELLS {
         return Err("not a search index of this version".into());
+    }
+    if kind != expected {
+        return Err(match kind {
+            GRAPH => "a graph, which only earlier versions can read",
+            CELLS => "an index in cells: not exact search's",
+            _ => "an index without cells",
+        }
+        .into());
     }
     let storage = *STORAGES.get(usize::from(storage)).ok_or("a storage that this version does not know")?;
     let (dim, rows) = (read_count(input)?, read_count(input)?);
-    let numbers = dim.checked_mul(rows).ok_or("more numbers than memory could hold")?;
+    let numbers = dim.checked_mul(rows).ok_or(TOO_MANY)?;
     let live = read_numbers(input, rows, |[x]: [u8; 1]| x)?;
     if live.iter().any(|&live| live > 1) {
         return Err("a row that is neither taken nor free".into());
@@ -296,15 +358,7 @@ fn read_exact(input: &mut Take<impl Read>) -> Result<(Exact, bool), Fault> {
         let v = read_numbers(input, numbers, f16::from_le_bytes)?;
         if v.iter().all(|x| x.is_finite()) { Ok(Numbers::F16(v)) } else { Err(Fault::from(NOT_FINITE)) }
     };
-    let int8 = |input: &mut Take<_>| {
-        let bytes = read_numbers(input, numbers, i8::from_le_bytes)?;
-        let scales = read_numbers(input, rows, f32::from_le_bytes)?;
-        if scales.iter().all(|x| x.is_finite()) {
-            Ok(Numbers::Int8 { bytes, scales })
-        } else {
-            Err(Fault::from(NOT_FINITE))
-        }
-    };
+    let int8 = |input: &mut Take<_>| read_int8(input, dim, rows);
     let (scanned, kept) = match storage {
         Storage::F32 => (f32s(input)?, None),
         Storage::F16 => (f16s(input)?, None),
@@ -317,57 +371,29 @@ fn read_exact(input: &mut Take<impl Read>) -> Result<(Exact, bool), Fault> {
             (scanned.numbers, Some(kept.numbers))
         }
     };
-    Ok((Exact::from_parts(Copies::from_parts(dim, storage, scanned, kept)?, live), graph == 1))
+    Ok(Exact::from_parts(Copies::from_parts(dim, storage, scanned, kept)?, live))
 }
 
-fn read_unlinked(input: &mut Take<impl Read>) -> Result<Exact, Fault> {
-    let (exact, graph) = read_exact(input)?;
-    if graph { Err("an index with links: not exact search's".into()) } else { Ok(exact) }
+fn read_int8(input: &mut Take<impl Read>, dim: usize, rows: usize) -> Result<Numbers, Fault> {
+    let numbers = dim.checked_mul(rows).ok_or(TOO_MANY)?;
+    let bytes = read_numbers(input, numbers, i8::from_le_bytes)?;
+    let scales = read_numbers(input, rows, f32::from_le_bytes)?;
+    if scales.iter().all(|x| x.is_finite()) { Ok(Numbers::Int8 { bytes, scales }) } else { Err(NOT_FINITE.into()) }
 }
 
 const CUT_SHORT: &str = "an index cut short";
 const NOT_FINITE: &str = "a number that is not finite";
+const TOO_MANY: &str = "more numbers than memory could hold";
 
-fn read_graph(input: &mut Take<impl Read>) -> Result<Graph, Fault> {
-    let (exact, graph) = read_exact(input)?;
-    if !graph {
-        return Err("an index without links".into());
-    }
-    let (degree, build_beam, beam) = (read_count(input)?, read_count(input)?, read_count(input)?);
-    let options = GraphOptions { degree, build_beam, beam };
-    options.check()?;
-    let rows = exact.rows();
-    let starts = read_count(input)?;
-    let mut starts = read_numbers(input, starts, u32::from_le_bytes)?;
-    let mut taken = read_numbers(input, rows, |[x]: [u8; 1]| x)?;
-    let cells = rows.checked_mul(options.slots()).ok_or("more links than memory could hold")?;
-    let mut targets = read_numbers(input, cells, u32::from_le_bytes)?;
-    let nowhere = |&row: &u32| row as usize >= rows;
-    if starts.iter().any(nowhere) || taken.iter().any(|&taken| usize::from(taken) > options.slots()) {
-        return Err("a link to nowhere".into());
-    }
-    // Rows may have been wiped from the file since: see `Layout`.
-    let holds = |row: u32| exact.live[row as usize];
-    for (row, (taken, targets)) in taken.iter_mut().zip(targets.chunks_mut(options.slots())).enumerate() {
-        let list = &mut targets[..usize::from(*taken)];
-        if list.iter().any(nowhere) {
-            return Err("a link to nowhere".into());
-        }
-        let mut kept = 0;
-        for i in 0..if exact.live[row] { list.len() } else { 0 } {
-            if holds(list[i]) {
-                list[kept] = list[i];
-                kept += 1;
-            }
-        }
-        *taken = kept as u8;
-    }
-    starts.retain(|&row| holds(row));
-    if starts.is_empty() {
-        starts.extend(exact.live.iter().position(|&live| live).map(|row| row as u32));
-    }
-    let links = Links { slots: options.slots(), taken, targets };
-    Ok(Graph { options, exact, links, starts })
+fn read_cells(input: &mut Take<impl Read>) -> Result<Cells, Fault> {
+    let exact = read_rows(input, CELLS)?;
+    let cells = read_numbers(input, exact.rows(), u32::from_le_bytes)?;
+    let mut read = [0; 4];
+    input.read_exact(&mut read)?;
+    let options = CellsOptions { read: f32::from_le_bytes(read) };
+    let count = read_count(input)?;
+    let centres = Vectors::new(exact.dim(), read_int8(input, exact.dim(), count)?);
+    Ok(Cells::from_parts(exact, options, centres, &cells)?)
 }
 
 fn read_count(input: &mut impl Read) -> Result<usize, Fault> {
@@ -421,14 +447,14 @@ mod tests {
             assert_eq!(after.storage(), storage);
             assert_eq!(before.nearest(&slices(&probes), 9).unwrap(), after.nearest(&slices(&probes), 9).unwrap());
             assert_eq!(after.add(&slices(&probes[..3])).unwrap(), [3, 5, 700]);
-            assert!(matches!(Graph::open(&file), Err(Error::Format { .. })));
+            assert!(matches!(Cells::open(&file), Err(Error::Format { .. })));
 
-            let before = Graph::build(before, GraphOptions { beam: 20, ..Default::default() }).unwrap();
+            let before = Cells::build(before, CellsOptions { read: 0.25 }).unwrap();
             before.save(&file).unwrap();
-            let after = Graph::open(&file).unwrap();
-            assert_eq!(after.options(), before.options());
-            assert_eq!((&after.links.targets, &after.starts), (&before.links.targets, &before.starts));
+            let mut after = Cells::open(&file).unwrap();
+            assert_eq!((after.options(), after.cells()), (before.options(), before.cells()));
             assert_eq!(before.nearest(&slices(&probes), 9).unwrap(), after.nearest(&slices(&probes), 9).unwrap());
+            assert_eq!(after.add(&slices(&probes[..3])).unwrap(), [3, 5, 700]);
             assert!(matches!(Exact::open(&file), Err(Error::Format { .. })));
         }
         assert!(matches!(Exact::open(&folder.path().join("none")), Err(Error::Io { .. })));
@@ -436,66 +462,60 @@ mod tests {
     }
 
     #[test]
-    fn a_row_wiped_by_its_layout_is_as_if_removed() {
-        let vectors = faces(5, 700, 1, 12);
-        for storage in STORAGES {
-            let graph = Graph::build(exact(storage), GraphOptions { degree: 6, build_beam: 16, beam: 8 }).unwrap();
-            let mut bytes = Vec::new();
-            graph.write(&mut bytes).unwrap();
-            let layout = graph.layout();
-            let gone = [graph.starts[0] as usize, 0, 77, 699];
-            for row in gone {
-                let extents = layout.of_row(row as u64).unwrap();
-                // Flags of life and of links taken, the links, and the numbers.
-                let kept: u64 = extents.iter().map(|extent| extent.end - extent.start).sum();
-                let numbers = match storage {
-                    Storage::F32 => 4 * 12,
-                    Storage::F16 => 2 * 12,
-                    Storage::Int8 | Storage::Int4Int8 => 12 + 4,
-                    Storage::Int8F16 => 3 * 12 + 4,
-                    Storage::Int8F32 => 5 * 12 + 4,
-                };
-                assert_eq!(kept, 2 + 4 * 9 + numbers);
-                for extent in extents {
-                    bytes[extent.start as usize..extent.end as usize].fill(0);
-                }
-            }
-            assert_eq!(layout.of_row(700), None);
-            let wiped = Graph::read(&*bytes, bytes.len() as u64, "index".as_ref()).unwrap();
-            let mut removed = graph.clone();
-            removed.exact.remove(&gone).unwrap();
-            assert_eq!(wiped.exact.live, removed.exact.live);
-            for row in 0..700 {
-                assert_eq!(wiped.exact.vector(row), removed.exact.vector(row), "{storage:?} {row}");
-            }
-            assert!((0..700).all(|row| wiped.links.of(row).iter().all(|&to| wiped.exact.live[to as usize])));
-            assert!(wiped.links.of(77).is_empty());
-            assert!(wiped.starts.iter().all(|&row| wiped.exact.live[row as usize]));
-            assert_eq!(wiped.nearest(&slices(&vectors[..9]), 5).unwrap().len(), 9);
+    fn rows_added_late_are_in_their_cells_when_read_again() {
+        let mut cells = Cells::build(exact(Storage::Int4Int8), CellsOptions::default()).unwrap();
+        let late = faces(6, 100, 1, 12);
+        let rows = cells.add(&slices(&late)).unwrap();
+        let mut bytes = Vec::new();
+        cells.write(&mut bytes).unwrap();
+        let mut read = Cells::read(&*bytes, bytes.len() as u64, "index".as_ref()).unwrap();
+        let mut again = Vec::new();
+        read.write(&mut again).unwrap();
+        assert_eq!(bytes.len(), again.len());
+        for (row, vector) in rows.into_iter().zip(&late) {
+            assert_eq!(read.nearest(&[vector], 1).unwrap()[0][0].row, row);
         }
+        for index in [&mut cells, &mut read] {
+            index.set_read(1.0).unwrap();
+        }
+        assert_eq!(cells.nearest(&slices(&late), 9).unwrap(), read.nearest(&slices(&late), 9).unwrap());
     }
 
     #[test]
-    fn a_row_of_exact_search_is_wiped_by_its_layout_too() {
+    fn a_row_wiped_by_its_layout_is_as_if_removed() {
         for storage in STORAGES {
-            let mut index = exact(storage);
-            let mut bytes = Vec::new();
-            index.write(&mut bytes).unwrap();
-            let layout = index.layout();
-            let wiped: u64 = [0u64, 698, 699]
-                .iter()
-                .flat_map(|&row| layout.of_row(row).unwrap())
-                .map(|extent| {
-                    bytes[extent.start as usize..extent.end as usize].fill(0);
-                    extent.end - extent.start
-                })
-                .sum();
-            assert_eq!(3 * (bytes.len() as u64 - HEAD), 700 * wiped, "every column but the head");
-            index.remove(&[0, 698, 699]).unwrap();
-            let mut removed = Vec::new();
-            index.write(&mut removed).unwrap();
-            assert_eq!(bytes, removed);
-            assert!(Exact::read(&*bytes, bytes.len() as u64, "index".as_ref()).is_ok());
+            let mut exact = exact(storage);
+            let mut cells = Cells::build(exact.clone(), CellsOptions::default()).unwrap();
+            let [mut rows, mut grouped] = [Vec::new(), Vec::new()];
+            exact.write(&mut rows).unwrap();
+            cells.write(&mut grouped).unwrap();
+            let after = 4 + 8 + (12 + 4) * cells.cells() as u64;
+            for (bytes, layout, rest) in [(&mut rows, exact.layout(), 0), (&mut grouped, cells.layout(), after)] {
+                let wiped: u64 = [0u64, 698, 699]
+                    .iter()
+                    .flat_map(|&row| layout.of_row(row).unwrap())
+                    .map(|extent| {
+                        bytes[extent.start as usize..extent.end as usize].fill(0);
+                        extent.end - extent.start
+                    })
+                    .sum();
+                assert_eq!(
+                    3 * (bytes.len() as u64 - HEAD - rest),
+                    700 * wiped,
+                    "every column between head and centres"
+                );
+                assert_eq!(layout.of_row(700), None);
+            }
+            exact.remove(&[0, 698, 699]).unwrap();
+            cells.remove(&[0, 698, 699]).unwrap();
+            let [mut fewer_rows, mut fewer_grouped] = [Vec::new(), Vec::new()];
+            exact.write(&mut fewer_rows).unwrap();
+            cells.write(&mut fewer_grouped).unwrap();
+            assert!(rows == fewer_rows && grouped == fewer_grouped, "{storage:?}");
+            assert!(Exact::read(&*rows, rows.len() as u64, "index".as_ref()).is_ok());
+            let read = Cells::read(&*grouped, grouped.len() as u64, "index".as_ref()).unwrap();
+            let probes = faces(5, 20, 1, 12);
+            assert_eq!(read.nearest(&slices(&probes), 5).unwrap(), cells.nearest(&slices(&probes), 5).unwrap());
         }
     }
 
@@ -503,28 +523,28 @@ mod tests {
     fn a_damaged_file_is_an_error_and_never_a_panic() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("index");
-        let graph = Graph::build(exact(Storage::Int8F16), GraphOptions { degree: 4, build_beam: 8, beam: 8 }).unwrap();
-        graph.save(&file).unwrap();
+        let cells = Cells::build(exact(Storage::Int4Int8), CellsOptions::default()).unwrap();
+        cells.save(&file).unwrap();
         let sound = std::fs::read(&file).unwrap();
         let mut random = fastrand::Rng::with_seed(3);
         let probe = faces(4, 1, 1, 12).remove(0);
         for length in (0..200).chain((0..100).map(|_| random.usize(..sound.len()))) {
             std::fs::write(&file, &sound[..length]).unwrap();
-            assert!(matches!(Graph::open(&file), Err(Error::Format { .. })), "cut at {length}");
+            assert!(matches!(Cells::open(&file), Err(Error::Format { .. })), "cut at {length}");
         }
         let mut longer = sound.clone();
         longer.push(0);
         std::fs::write(&file, longer).unwrap();
-        assert!(matches!(Graph::open(&file), Err(Error::Format { .. })));
+        assert!(matches!(Cells::open(&file), Err(Error::Format { .. })));
         for round in 0..2000 {
             let mut bytes = sound.clone();
             // Half of the damage in the first bytes, where the counts are.
             let place = if round % 2 == 0 { random.usize(..40) } else { random.usize(..bytes.len()) };
             bytes[place] ^= 1 << random.u8(..8);
             std::fs::write(&file, bytes).unwrap();
-            if let Ok(mut graph) = Graph::open(&file) {
-                graph.nearest(&[&probe], 3).unwrap();
-                graph.add(&[&probe]).unwrap();
+            if let Ok(mut cells) = Cells::open(&file) {
+                cells.nearest(&[&probe], 3).unwrap();
+                cells.add(&[&probe]).unwrap();
             }
         }
     }

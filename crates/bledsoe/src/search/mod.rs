@@ -5,8 +5,8 @@
 //!
 //! - [`Exact`] multiplies a probe with every row. One probe costs one reading of memory, so it pays to store few bytes
 //!   a vector: see [`Storage`].
-//! - [`Graph`] walks from neighbour to neighbour and looks at some thousand rows only. It may miss some, and building
-//!   it takes time. `docs/benchmarks.md` has the figures: below [`GRAPH_PAYS`] rows, `Exact` is fast enough.
+//! - [`Cells`] read only those rows that lie near the probe, about a fifth. They may miss some, and building them takes
+//!   seconds. `docs/benchmarks.md` has the figures: below [`INDEX_PAYS`] rows, `Exact` is fast enough.
 //!
 //! Both give the same answer each time on the same machine, however many threads take part; equals are ordered by row.
 //!
@@ -33,7 +33,6 @@ mod cells;
 mod copies;
 mod exact;
 mod file;
-mod graph;
 mod half_bytes;
 mod kernel;
 #[cfg(test)]
@@ -47,12 +46,12 @@ pub use cells::{Cells, CellsOptions};
 pub use copies::Storage;
 pub use exact::Exact;
 pub(crate) use file::Layout;
-pub use graph::{Graph, GraphOptions};
 
 use crate::{Error, Result};
 
-/// From this many rows on, a [`Graph`] is worth building: below, [`Exact`] answers in a millisecond or two.
-pub const GRAPH_PAYS: usize = 100_000;
+/// From this many rows on, an index that may miss some is worth building: below, [`Exact`] answers in a millisecond or
+/// two.
+pub const INDEX_PAYS: usize = 100_000;
 
 /// A row and how near it is.
 #[derive(Debug, Clone, Copy)]

@@ -383,3 +383,24 @@ fn quantise(vector: &[f32], bytes: &mut [i8]) -> f32 {
 fn sum(bytes: &[i8]) -> i32 {
     bytes.iter().map(|&x| i32::from(x)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn rows_are_arranged_as_told(rows in 0..60usize, kept in 0..60usize, width in 1..4usize, seed: u64) {
+            let before: Vec<u32> = (1..=(rows * width) as u32).collect();
+            let mut order: Vec<u32> = (0..rows as u32).collect();
+            fastrand::Rng::with_seed(seed).shuffle(&mut order);
+            order.truncate(kept);
+            let after: Vec<u32> = order.iter().flat_map(|&row| &before[row as usize * width..][..width]).copied().collect();
+            let mut arranged = before.clone();
+            arrange(&mut arranged, width, &order);
+            prop_assert_eq!(arranged, after);
+        }
+    }
+}

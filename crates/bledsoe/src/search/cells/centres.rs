@@ -3,7 +3,6 @@
 use rayon::prelude::*;
 
 use super::super::vectors::{Numbers, Vectors};
-use crate::Result;
 
 /// Bytes, for only their order matters: a row goes to the centre it is most like.
 pub(super) type Centres = Vectors;
@@ -20,7 +19,7 @@ pub(super) fn none(dim: usize) -> Centres {
 }
 
 /// The nearest centre of each of the vectors that `vector` gives, all of unit length.
-pub(super) fn nearest(centres: &Centres, count: usize, vector: impl Fn(usize) -> Vec<f32> + Sync) -> Vec<u32> {
+pub(super) fn nearest(centres: &Centres, count: usize, vector: impl Fn(usize) -> Vec<f32> + Sync) -> Vec<usize> {
     let blocks = (0..count.div_ceil(BLOCK)).into_par_iter();
     let nearest = |block: usize| {
         let vectors: Vec<_> = (block * BLOCK..count.min((block + 1) * BLOCK)).map(&vector).collect();
@@ -31,7 +30,7 @@ pub(super) fn nearest(centres: &Centres, count: usize, vector: impl Fn(usize) ->
             if greatest > best[p].0
                 && let Some(place) = similarities.iter().position(|&x| x == greatest)
             {
-                best[p] = (greatest, (first + place) as u32);
+                best[p] = (greatest, first + place);
             }
         });
         best.into_iter().map(|(_, centre)| centre).collect::<Vec<_>>()
@@ -43,12 +42,7 @@ pub(super) fn nearest(centres: &Centres, count: usize, vector: impl Fn(usize) ->
 ///
 /// Source: Dhillon and Modha, *Concept decompositions for large sparse text data using clustering*, Machine Learning 42,
 /// 2001, on a sample.
-pub(super) fn train(
-    dim: usize,
-    count: usize,
-    of: usize,
-    vector: impl Fn(usize) -> Vec<f32> + Sync,
-) -> Result<Centres> {
+pub(super) fn train(dim: usize, count: usize, of: usize, vector: impl Fn(usize) -> Vec<f32> + Sync) -> Centres {
     let mut chosen: Vec<usize> = (0..of).collect();
     let mut random = fastrand::Rng::with_seed(0);
     let sampled = of.min(count.saturating_mul(SAMPLE));
@@ -64,7 +58,7 @@ pub(super) fn train(
     }
     for _ in 0..ROUNDS {
         let cells = nearest(&centres, sample.len(), |i| sample[i].clone());
-        let mut members: Vec<(u32, usize)> = cells.into_iter().zip(0..).collect();
+        let mut members: Vec<(usize, usize)> = cells.into_iter().zip(0..).collect();
         members.sort_unstable();
         let moved: Vec<(usize, Vec<f32>)> = members
             .par_chunk_by(|a, b| a.0 == b.0)
@@ -73,7 +67,7 @@ pub(super) fn train(
                 for (_, i) in members {
                     sum.iter_mut().zip(&sample[*i]).for_each(|(sum, x)| *sum += x);
                 }
-                (members[0].0 as usize, sum)
+                (members[0].0, sum)
             })
             .collect();
         // One that nobody is near stays where it is.
@@ -84,5 +78,5 @@ pub(super) fn train(
             }
         }
     }
-    Ok(centres)
+    centres
 }

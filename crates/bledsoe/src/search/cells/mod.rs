@@ -22,12 +22,11 @@ pub struct CellsOptions {
     /// The fraction of the rows that a probe reads, above 0 and at most 1: the dial between time and recall. At 1, [`Cells`]
     /// find what [`Exact`] finds.
     pub read: f32,
-    pub cells: usize,
 }
 
 impl Default for CellsOptions {
     fn default() -> Self {
-        Self { read: 0.2, cells: 0 }
+        Self { read: 0.2 }
     }
 }
 
@@ -55,6 +54,12 @@ pub struct Cells {
     places: Vec<u32>,
     /// Rows without a vector, the highest first.
     free: Vec<usize>,
+}
+
+/// A row that holds a vector, and its place.
+struct Live {
+    row: u32,
+    place: u32,
 }
 
 /// Where the rows of a cell are. It has room up to the next.
@@ -93,22 +98,39 @@ impl Cells {
     /// # Errors
     /// [`Error::Invalid`] for options out of range, or more rows than 32 bits count.
     pub fn build(exact: Exact, options: CellsOptions) -> Result<Self> {
+        let centres = centres::none(exact.dim());
+        let mut cells = Self::ungrouped(exact, options, centres)?;
+        cells.regroup();
+        Ok(cells)
+    }
+
+    /// All rows at the end.
+    fn ungrouped(exact: Exact, options: CellsOptions, centres: Centres) -> Result<Self> {
         options.check()?;
         countable(exact.rows())?;
         let Exact { copies, live, free } = exact;
-        let rows = live.len();
-        let places = (0..).zip(live).map(|(place, live)| if live { place } else { NOWHERE }).collect();
-        let mut cells = Self {
-            options,
-            centres: centres::none(copies.dim()),
-            copies,
-            runs: vec![Run { start: 0, len: rows }],
-            rows: (0..rows as u32).collect(),
-            places,
-            free,
-        };
-        cells.regroup()?;
-        Ok(cells)
+        let rows = 0..live.len() as u32;
+        let places = rows.clone().zip(live).map(|(place, live)| if live { place } else { NOWHERE }).collect();
+        let mut runs = vec![Run { start: 0, len: 0 }; centres.rows()];
+        runs.push(Run { start: 0, len: rows.len() });
+        Ok(Self { options, centres, copies, runs, rows: rows.collect(), places, free })
+    }
+
+    /// The parts as a file holds them: rows in the order of their numbers, and the cell of each.
+    ///
+    /// # Errors
+    /// As [`Cells::build`], and [`Error::Invalid`] for a row in no cell.
+    pub(super) fn from_parts(exact: Exact, options: CellsOptions, centres: Centres, cells: &[u32]) -> Result<Self> {
+        let mut all = Self::ungrouped(exact, options, centres)?;
+        let live = all.live();
+        let end = all.centres.rows();
+        let mut runs: Vec<usize> = live.iter().map(|row| cells[row.row as usize] as usize).collect();
+        if runs.iter().any(|&run| run > end) {
+            return Err(Error::Invalid("a row in a cell that is not there".into()));
+        }
+        all.place_the_end(&live, &mut runs);
+        all.arrange(live, &runs);
+        Ok(all)
     }
 
     /// The options it was built with.
@@ -144,7 +166,25 @@ impl Cells {
         self.place(row).map(|place| self.copies.best().get(place))
     }
 
-    fn place(&self, row: usize) -> Option<usize> {
+    pub(super) fn copies(&self) -> &Copies {
+        &self.copies
+    }
+
+    pub(super) fn centres(&self) -> &Centres {
+        &self.centres
+    }
+
+    /// The cell of `row`; the number of cells if it is at the end, 0 if it holds no vector.
+    pub(super) fn cell(&self, row: usize) -> u32 {
+        self.place(row).map_or(0, |place| self.run(place) as u32)
+    }
+
+    /// Whether there is a vector in `row`.
+    pub(crate) fn holds(&self, row: usize) -> bool {
+        self.place(row).is_some()
+    }
+
+    pub(super) fn place(&self, row: usize) -> Option<usize> {
         self.places.get(row).filter(|place| **place != NOWHERE).map(|place| *place as usize)
     }
 
@@ -153,49 +193,57 @@ impl Cells {
         self.runs.partition_point(|run| run.start <= place).saturating_sub(1)
     }
 
-    /// Puts all rows into their cells, around new centres if there are far too few for so many rows.
-    fn regroup(&mut self) -> Result<()> {
-        let places: Vec<(u32, u32)> = (0..).zip(&self.places).filter(|(_, p)| **p != NOWHERE).map(|(r, p)| (r, *p)).collect();
-        let count = if self.options.cells > 0 { self.options.cells } else { CELLS * places.len().isqrt() };
-        let copy = self.copies.best();
-        let vector = |i: usize| copy.get(places[i].1 as usize);
-        let cells = if self.centres.rows() * 2 <= count {
-            self.centres = centres::train(self.copies.dim(), count, places.len(), vector)?;
-            let x = centres::nearest(&self.centres, places.len(), vector);
-            x
-        } else {
-            let end = self.runs.len() - 1;
-            let runs: Vec<usize> = places.iter().map(|(_, place)| self.run(*place as usize)).collect();
-            let late: Vec<usize> = (0..places.len()).filter(|&i| runs[i] == end).collect();
-            let mut cells: Vec<u32> = runs.iter().map(|&run| run as u32).collect();
-            let found = centres::nearest(&self.centres, late.len(), |i| vector(late[i]));
-            for (i, cell) in late.into_iter().zip(found) {
-                cells[i] = cell;
-            }
-            cells
-        };
-        self.arrange(&cells, &places);
-        Ok(())
+    /// The rows that hold a vector.
+    fn live(&self) -> Vec<Live> {
+        let all = (0..).zip(&self.places).map(|(row, &place)| Live { row, place });
+        all.filter(|row| row.place != NOWHERE).collect()
     }
 
-    /// Puts rows, at their places, into `cells`.
-    fn arrange(&mut self, cells: &[u32], rows: &[(u32, u32)]) {
-        let mut order: Vec<(u32, u32, u32)> = cells.iter().zip(rows).map(|(cell, (row, place))| (*cell, *row, *place)).collect();
-        order.par_sort_unstable();
-        let from: Vec<u32> = order.iter().map(|(.., place)| *place).collect();
-        self.copies.each_mut().for_each(|copy| copy.arrange(&from));
-        self.rows = order.iter().map(|(_, row, _)| *row).collect();
-        for (place, row) in (0..).zip(&self.rows) {
-            self.places[*row as usize] = place;
+    /// Puts all rows into their cells, around new centres if there are far too few for so many rows.
+    fn regroup(&mut self) {
+        let live = self.live();
+        let count = CELLS * live.len().isqrt();
+        let mut runs: Vec<usize> = live.iter().map(|row| self.run(row.place as usize)).collect();
+        if 2 * self.centres.rows() <= count {
+            let copy = self.copies.best();
+            self.centres = centres::train(self.dim(), count, live.len(), |i| copy.get(live[i].place as usize));
+            runs.fill(self.centres.rows());
         }
-        let mut lens = vec![0; self.centres.rows() + 1];
-        cells.iter().for_each(|cell| lens[*cell as usize] += 1);
-        let mut start = 0;
+        self.place_the_end(&live, &mut runs);
+        self.arrange(live, &runs);
+    }
+
+    /// Finds the cells of rows that are in none.
+    fn place_the_end(&self, live: &[Live], runs: &mut [usize]) {
+        let end = self.centres.rows();
+        let late: Vec<usize> = (0..live.len()).filter(|&i| runs[i] == end).collect();
+        let copy = self.copies.best();
+        let cells = centres::nearest(&self.centres, late.len(), |i| copy.get(live[late[i]].place as usize));
+        for (i, cell) in late.into_iter().zip(cells) {
+            runs[i] = cell;
+        }
+    }
+
+    /// Puts each row into its run, and leaves no room.
+    fn arrange(&mut self, mut live: Vec<Live>, runs: &[usize]) {
         self.runs.clear();
-        for len in lens {
-            self.runs.push(Run { start, len });
-            start += len;
+        self.runs.resize(self.centres.rows() + 1, Run { start: 0, len: 0 });
+        runs.iter().for_each(|&run| self.runs[run].len += 1);
+        let mut start = 0;
+        for run in &mut self.runs {
+            run.start = start;
+            start += run.len;
         }
+        let mut next: Vec<usize> = self.runs.iter().map(|run| run.start).collect();
+        let (mut from, mut rows) = (vec![0; live.len()], vec![0; live.len()]);
+        for (Live { row, place }, &run) in live.drain(..).zip(runs) {
+            from[next[run]] = place;
+            rows[next[run]] = row;
+            self.places[row as usize] = next[run] as u32;
+            next[run] += 1;
+        }
+        self.copies.each_mut().for_each(|copy| copy.arrange(&from));
+        self.rows = rows;
     }
 
     /// How many rows to read for `k` neighbours.
@@ -273,22 +321,21 @@ impl Cells {
         let tops = if !shared || target * self.dim() * probes.len() < ALONE {
             self.scan(&jobs, &probes, candidates)
         } else {
-            let piece = jobs.len().div_ceil(8 * rayon::current_num_threads()).max(1);
+            let piece = jobs.len().div_ceil(4 * rayon::current_num_threads()).max(1);
             let scans = jobs.par_chunks(piece).map(|jobs| self.scan(jobs, &probes, candidates));
             let merged = |a: Vec<Top>, b: Vec<Top>| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect();
             scans.reduce_with(merged).unwrap_or_else(|| vec![Top::new(k); probes.len()])
         };
         let place = |row: usize| self.places[row] as usize;
-        tops.into_iter().zip(vectors).map(|(top, vector)| self.copies.score(vector, top.into_sorted(), k, place)).collect()
+        tops.into_iter()
+            .zip(vectors)
+            .map(|(top, vector)| self.copies.score(vector, top.into_sorted(), k, place))
+            .collect()
     }
 }
 
 fn countable(rows: usize) -> Result<()> {
-    if rows < NOWHERE as usize {
-        Ok(())
-    } else {
-        Err(Error::Invalid("cells of more rows than 32 bits count".into()))
-    }
+    if rows < NOWHERE as usize { Ok(()) } else { Err(Error::Invalid("cells of more rows than 32 bits count".into())) }
 }
 
 impl Index for Cells {
@@ -328,7 +375,7 @@ impl Index for Cells {
             rows.push(row);
         }
         if self.runs[end].len > END.max(self.len() / END_FRACTION) {
-            self.regroup()?;
+            self.regroup();
         }
         Ok(rows)
     }
@@ -367,5 +414,187 @@ impl Index for Cells {
         }
         let block = probes.len().div_ceil(threads).min(PROBES);
         Ok(probes.par_chunks(block).flat_map_iter(|block| self.nearest_of_block(block, k, false)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{
+        super::testing::{faces, recall, slices},
+        *,
+    };
+
+    fn filled(vectors: &[Vec<f32>], storage: Storage) -> Exact {
+        let mut exact = Exact::new(vectors[0].len(), storage).unwrap();
+        exact.add(&slices(vectors)).unwrap();
+        exact
+    }
+
+    fn built(vectors: &[Vec<f32>], read: f32) -> Cells {
+        Cells::build(filled(vectors, Storage::Int4Int8), CellsOptions { read }).unwrap()
+    }
+
+    /// Every place is of one row, and nothing is left of a vector in room without a row.
+    fn assert_sound(cells: &Cells) {
+        let mut seen = vec![false; cells.rows()];
+        for (i, run) in cells.runs.iter().enumerate() {
+            let next = cells.runs.get(i + 1).map_or(cells.rows.len(), |next| next.start);
+            assert!(run.start + run.len <= next);
+            for place in run.start..next {
+                if place < run.start + run.len {
+                    let row = cells.rows[place] as usize;
+                    assert_eq!(cells.place(row), Some(place));
+                    assert!(!std::mem::replace(&mut seen[row], true));
+                } else {
+                    assert!(cells.copies.each().all(|copy| copy.get(place).iter().all(|&x| x == 0.0)));
+                }
+            }
+        }
+        assert_eq!(seen.iter().filter(|seen| **seen).count(), cells.len());
+    }
+
+    #[derive(Debug, Clone)]
+    enum Change {
+        Add(usize),
+        Remove(Vec<usize>),
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<Change>> {
+        let add = (1..700usize).prop_map(Change::Add);
+        let remove = proptest::collection::vec(any::<usize>(), 1..300).prop_map(Change::Remove);
+        proptest::collection::vec(prop_oneof![add, remove], 0..9)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Whatever was added and removed: the same rows, the same vectors, and when all is read the same neighbours.
+        #[test]
+        fn all_cells_give_what_exact_search_gives(
+            seed: u64,
+            people in 1..400usize,
+            dim in 2..70usize,
+            k in 1..100usize,
+            probes in 1..40usize,
+            storage in prop::sample::select(vec![Storage::F32, Storage::F16, Storage::Int8F16, Storage::Int4Int8]),
+            changes in changes(),
+        ) {
+            let mut exact = filled(&faces(seed, people, 3, dim), storage);
+            let mut cells = Cells::build(exact.clone(), CellsOptions { read: 1.0 }).unwrap();
+            for (i, change) in changes.into_iter().enumerate() {
+                match change {
+                    Change::Add(count) => {
+                        let vectors = faces(seed ^ i as u64, count, 1, dim);
+                        prop_assert_eq!(exact.add(&slices(&vectors)).unwrap(), cells.add(&slices(&vectors)).unwrap());
+                    }
+                    Change::Remove(rows) => {
+                        let rows: Vec<usize> = rows.iter().map(|row| row % exact.rows()).filter(|row| exact.holds(*row)).collect();
+                        exact.remove(&rows).unwrap();
+                        cells.remove(&rows).unwrap();
+                    }
+                }
+                assert_sound(&cells);
+            }
+            prop_assert_eq!((exact.len(), exact.rows()), (cells.len(), cells.rows()));
+            for row in 0..exact.rows() {
+                prop_assert_eq!(exact.vector(row), cells.vector(row));
+            }
+            let probes = faces(seed.wrapping_add(1), probes, 1, dim);
+            prop_assert_eq!(exact.nearest(&slices(&probes), k).unwrap(), cells.nearest(&slices(&probes), k).unwrap());
+        }
+    }
+
+    /// Enough that a search leaves out most cells.
+    const PEOPLE: usize = 4000;
+
+    #[test]
+    fn most_neighbours_are_in_few_cells() {
+        let vectors = faces(1, PEOPLE, 4, 16);
+        let probes = faces(2, 100, 1, 16);
+        for storage in [Storage::F32, Storage::Int8, Storage::Int4Int8] {
+            let mut cells = Cells::build(filled(&vectors, storage), CellsOptions::default()).unwrap();
+            let found = cells.nearest(&slices(&probes), 10).unwrap();
+            let few = recall(&found, &vectors, &probes, 10);
+            cells.set_read(1.0).unwrap();
+            let all = recall(&cells.nearest(&slices(&probes), 10).unwrap(), &vectors, &probes, 10);
+            assert!(few >= 0.93 && few < all, "{storage:?}: recall {few} of {all}");
+        }
+    }
+
+    #[test]
+    fn is_the_same_on_any_number_of_threads_alone_and_in_a_batch() {
+        let vectors = faces(3, PEOPLE, 2, 16);
+        let probes = faces(4, 150, 1, 16);
+        let threads = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+        let [(one, few), (other, many)] = [1, 3].map(|n| {
+            threads(n).install(|| {
+                let cells = built(&vectors, 0.1);
+                let found = cells.nearest(&slices(&probes), 7).unwrap();
+                (cells, found)
+            })
+        });
+        assert_eq!(one.rows, other.rows);
+        assert_eq!(few, many);
+        for (probe, found) in probes.iter().zip(few) {
+            assert_eq!(other.nearest(&[probe], 7).unwrap(), [found]);
+        }
+    }
+
+    #[test]
+    fn every_row_finds_itself_also_when_added_later() {
+        let vectors = faces(5, PEOPLE, 1, 16);
+        let mut cells = built(&vectors[..1000], 0.05);
+        let few = cells.cells();
+        let gone: Vec<usize> = (0..1000).step_by(9).collect();
+        cells.remove(&gone).unwrap();
+        let mut rows: Vec<Option<usize>> = (0..1000).map(|row| (row % 9 != 0).then_some(row)).collect();
+        for some in vectors[1000..].chunks(170) {
+            rows.extend(cells.add(&slices(some)).unwrap().into_iter().map(Some));
+        }
+        assert!(cells.cells() > few, "many more rows have more cells");
+        let found = cells.nearest(&slices(&vectors), 1).unwrap();
+        let lost = found.iter().zip(&rows).filter(|(found, row)| row.is_some_and(|row| found[0].row != row)).count();
+        assert_eq!(lost, 0);
+    }
+
+    #[test]
+    fn equals_are_ordered_by_row() {
+        let mut vectors = faces(6, 2, 1, 8);
+        vectors = (0..5000).map(|i| vectors[usize::from(i % 3 == 0)].clone()).collect();
+        let found = built(&vectors, 0.2).nearest(&[&vectors[1]], 5).unwrap().remove(0);
+        assert_eq!(found.iter().map(|n| n.row).collect::<Vec<_>>(), [1, 2, 4, 5, 7]);
+    }
+
+    #[test]
+    fn as_many_are_found_as_are_asked_for() {
+        let vectors = faces(7, 3000, 1, 8);
+        let mut cells = built(&vectors, 0.01);
+        for k in [1, 500, 2999, usize::MAX] {
+            assert_eq!(cells.nearest(&[&vectors[0]], k).unwrap()[0].len(), k.min(3000));
+        }
+        cells.remove(&(1..3000).collect::<Vec<_>>()).unwrap();
+        assert_eq!(cells.nearest(&[&vectors[5]], 3).unwrap()[0].len(), 1);
+        cells.remove(&[0]).unwrap();
+        assert_eq!(cells.nearest(&[&vectors[5]], 3).unwrap(), [[]]);
+        assert_eq!(cells.add(&[&vectors[1]]).unwrap(), [0]);
+        assert_eq!(cells.nearest(&[&vectors[5]], 3).unwrap()[0][0].row, 0);
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_do() {
+        let vectors = faces(8, 10, 1, 8);
+        for read in [0.0, -1.0, 1.5, f32::NAN] {
+            assert!(Cells::build(filled(&vectors, Storage::F32), CellsOptions { read }).is_err());
+            assert!(built(&vectors, 0.5).set_read(read).is_err());
+        }
+        let mut cells = built(&vectors, 0.5);
+        assert!(cells.remove(&[3, 10]).is_err());
+        assert!(matches!(cells.add(&[&vectors[0], &[1.0]]), Err(Error::Mismatch(_))));
+        assert!(matches!(cells.nearest(&[&[0.5; 8]], 1), Err(Error::Invalid(_))));
+        assert_eq!(cells.len(), 10, "nothing is changed when something cannot be");
+        let none = Cells::build(Exact::new(8, Storage::Int4Int8).unwrap(), CellsOptions::default()).unwrap();
+        assert_eq!(none.nearest(&[&vectors[0]], 1).unwrap(), [[]]);
     }
 }

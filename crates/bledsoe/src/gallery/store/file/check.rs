@@ -129,7 +129,7 @@ fn index(db: &Db, findings: &mut Findings) -> Result<()> {
         let place = rows.next_if(|place| place.0 == id).map(|place| place.1);
         // Told already.
         let Ok((_, _, role, vector)) = db.vector(row) else { return Ok(()) };
-        match place.and_then(|row| settled.exact().vector(row)) {
+        match place.and_then(|row| settled.vector(row)) {
             Some(_) if role != Role::Enrolled => {
                 findings.tell(format!("the search index holds template {id}, which is not enrolled"));
             }

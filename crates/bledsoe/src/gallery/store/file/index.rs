@@ -4,8 +4,8 @@
 //! more ([`Sizes::few`]), the index keeps int8, which takes a quarter of the memory, and in the file too, so that it is
 //! read in one go (see [`parts`]), and half-bytes of it to scan, which takes an eighth of the time; only templates that
 //! came later are in single precision then, until they are many enough to settle. What int8 finds is scored again by the
-//! templates' own numbers, so that memory need not hold them. Beyond [`Sizes::scanned`], int8 is linked into a
-//! [`Graph`], which misses some and takes minutes to build.
+//! templates' own numbers, so that memory need not hold them. Beyond [`Sizes::scanned`], rows are grouped in
+//! [`Cells`], which miss some and take seconds to build.
 //!
 //! The index only follows the file. Before each search it takes in what became of the file since: templates with higher
 //! numbers than it has seen, and the numbers of those erased. It is all the same who did that, this process or another.
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Error, Result,
     gallery::store::{Hit, PersonId, Role, TemplateId},
-    search::{Exact, Graph, GraphOptions, Index as _, Storage},
+    search::{Cells, CellsOptions, Exact, Index as _, Storage},
 };
 
 pub(super) struct Index {
@@ -56,15 +56,13 @@ impl Default for Sizes {
     }
 }
 
-/// Candidates per hit asked for, of which the templates' own numbers choose: of a scan, and of a graph, which is less
-/// sure.
-const SCANNED_CANDIDATES: f64 = 1.5;
-const LINKED_CANDIDATES: f64 = 4.0;
+/// Candidates per hit asked for, of which the templates' own numbers choose.
+const CANDIDATES: f64 = 1.5;
 /// At least so many candidates.
 const LEAST_CANDIDATES: usize = 32;
-/// A wider beam than the default: three milliseconds of a million templates, for more of them found.
+/// More than the default, for more of them found: about three milliseconds of a million templates.
 /// `docs/benchmarks.md` has the figures.
-const OPTIONS: GraphOptions = GraphOptions { degree: 32, build_beam: 96, beam: 768 };
+const OPTIONS: CellsOptions = CellsOptions { read: 0.3 };
 /// Templates read at a time.
 const READ: usize = 1024;
 
@@ -148,8 +146,8 @@ impl Index {
             unsaved: 0,
         };
         if let Some((head, mut settled, places)) = parts::load(db)? {
-            if let Settled::Linked(graph) = &mut settled {
-                graph.set_beam(OPTIONS.beam);
+            if let Settled::Grouped(cells) = &mut settled {
+                cells.set_read(OPTIONS.read)?;
             }
             index.settled = Some((settled, places));
             (index.seen, index.saved) = (head.last, head.last);
@@ -187,7 +185,7 @@ impl Index {
 
     /// How many templates it holds.
     fn len(&self) -> usize {
-        self.rest.len() + self.settled.as_ref().map_or(0, |(settled, _)| settled.exact().len())
+        self.rest.len() + self.settled.as_ref().map_or(0, |(settled, _)| settled.index().len())
     }
 
     pub(super) fn is_worth_saving(&self, db: &Db) -> bool {
@@ -238,7 +236,7 @@ impl Index {
         };
         let mut settled = match settled {
             Settled::Scanned(exact) if total.saturating_mul(dim) > db.sizes.scanned => {
-                Settled::Linked(Graph::build(exact, OPTIONS)?)
+                Settled::Grouped(Cells::build(exact, OPTIONS)?)
             }
             other => other,
         };
@@ -248,7 +246,7 @@ impl Index {
             templates.into_iter().zip(0..).filter_map(|(id, row)| Some((id, rest.vector(row)?))).collect();
         let vectors: Vec<&[f32]> = live.iter().map(|(_, vector)| vector.as_slice()).collect();
         let rows = settled.index_mut().add(&vectors)?;
-        places.resize(settled.exact().rows(), 0);
+        places.resize(settled.rows(), 0);
         for (row, (id, _)) in rows.into_iter().zip(&live) {
             places[row] = *id;
         }
@@ -304,11 +302,7 @@ impl Index {
         let late = self.rest.nearest(probes, k)?;
         let early = match &self.settled {
             Some((settled, places)) => {
-                let per_hit = match settled {
-                    Settled::Scanned(_) => SCANNED_CANDIDATES,
-                    Settled::Linked(_) => LINKED_CANDIDATES,
-                };
-                let candidates = ((k as f64 * per_hit) as usize).max(LEAST_CANDIDATES);
+                let candidates = ((k as f64 * CANDIDATES) as usize).max(LEAST_CANDIDATES);
                 Some((settled.index().nearest(probes, candidates)?, places))
             }
             None => None,

@@ -14,7 +14,7 @@ use super::{Db, json, seal::Place};
 use crate::{
     Error, Result,
     gallery::store::TemplateId,
-    search::{Exact, Graph, Index, Layout},
+    search::{Cells, Exact, Index, Layout},
 };
 
 /// Bytes of a part.
@@ -25,43 +25,58 @@ pub(super) enum Settled {
     /// All are looked at.
     Scanned(Exact),
     /// Too many for that.
-    Linked(Graph),
+    Grouped(Cells),
 }
 
 impl Settled {
-    /// The rows themselves.
-    pub(super) fn exact(&self) -> &Exact {
+    /// One more than the highest row.
+    pub(super) fn rows(&self) -> usize {
         match self {
-            Self::Scanned(exact) => exact,
-            Self::Linked(graph) => graph.exact(),
+            Self::Scanned(exact) => exact.rows(),
+            Self::Grouped(cells) => cells.rows(),
+        }
+    }
+
+    fn holds(&self, row: usize) -> bool {
+        match self {
+            Self::Scanned(exact) => exact.holds(row),
+            Self::Grouped(cells) => cells.holds(row),
+        }
+    }
+
+    /// What the index remembers of the vector of `row`.
+    pub(super) fn vector(&self, row: usize) -> Option<Vec<f32>> {
+        match self {
+            Self::Scanned(exact) => exact.vector(row),
+            Self::Grouped(cells) => cells.vector(row),
         }
     }
 
     pub(super) fn index(&self) -> &dyn Index {
         match self {
             Self::Scanned(exact) => exact,
-            Self::Linked(graph) => graph,
+            Self::Grouped(cells) => cells,
         }
     }
 
     pub(super) fn index_mut(&mut self) -> &mut dyn Index {
         match self {
             Self::Scanned(exact) => exact,
-            Self::Linked(graph) => graph,
+            Self::Grouped(cells) => cells,
         }
     }
 
     fn layout(&self) -> Layout {
         match self {
             Self::Scanned(exact) => exact.layout(),
-            Self::Linked(graph) => graph.layout(),
+            Self::Grouped(cells) => cells.layout(),
         }
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
         match self {
             Self::Scanned(exact) => exact.write(out),
-            Self::Linked(graph) => graph.write(out),
+            Self::Grouped(cells) => cells.write(out),
         }
     }
 }
@@ -75,10 +90,12 @@ pub(super) struct Head {
     pub(super) last: TemplateId,
 }
 
-/// What the index in the file is, if there is one.
+/// What the index in the file is, if there is one. There is none where an earlier version left a graph: it is built
+/// anew, and written over what is there.
 pub(super) fn head(db: &Db) -> Result<Option<Head>> {
     let Some(piece) = part(db, 0)? else { return Ok(None) };
-    serde_json::from_slice(&piece).map(Some).map_err(|_| broken(db, "its first part"))
+    let head: Head = serde_json::from_slice(&piece).map_err(|_| broken(db, "its first part"))?;
+    Ok((!head.layout.is_outdated()).then_some(head))
 }
 
 /// The index in the file, and the template of each row; 0 where there is none.
@@ -90,8 +107,8 @@ pub(super) fn load(db: &Db) -> Result<Option<(Head, Settled, Vec<TemplateId>)>> 
         return Err(broken(db, "its length"));
     }
     let parts = Reader { db, next: 1, piece: Vec::new(), read: 0 };
-    let settled = if head.layout.is_linked() {
-        Graph::read(parts, head.length, &db.path).map(Settled::Linked)
+    let settled = if head.layout.has_cells() {
+        Cells::read(parts, head.length, &db.path).map(Settled::Grouped)
     } else {
         Exact::read(parts, head.length, &db.path).map(Settled::Scanned)
     };
@@ -99,12 +116,11 @@ pub(super) fn load(db: &Db) -> Result<Option<(Head, Settled, Vec<TemplateId>)>> 
         Error::Format { reason, .. } => broken(db, reason),
         other => other,
     })?;
-    let exact = settled.exact();
-    let mut templates = vec![0; exact.rows()];
+    let mut templates = vec![0; settled.rows()];
     let mut live = 0;
     db.each("SELECT template, row FROM place", [], |row| {
         let (template, row) = (db.number(row, 0)?, db.number(row, 1)?);
-        let place = usize::try_from(row).ok().filter(|&row| exact.holds(row));
+        let place = usize::try_from(row).ok().filter(|&row| settled.holds(row));
         match place.and_then(|row| templates.get_mut(row)) {
             Some(free @ 0) if template > 0 => *free = template,
             _ => return Err(broken(db, format!("the place of template {template}"))),
@@ -112,7 +128,7 @@ pub(super) fn load(db: &Db) -> Result<Option<(Head, Settled, Vec<TemplateId>)>> 
         live += 1;
         Ok(())
     })?;
-    if live != exact.len() || exact.dim() != db.model.dim {
+    if live != settled.index().len() || settled.index().dim() != db.model.dim {
         return Err(broken(db, "its rows"));
     }
     Ok(Some((head, settled, templates)))
@@ -140,7 +156,8 @@ pub(super) fn clear(db: &Db) -> Result<()> {
     db.execute("DELETE FROM part", []).map(|_| ())
 }
 
-/// Overwrites all that the index holds of `templates`. One that cannot be read is erased whole.
+/// Overwrites all that the index holds of `templates`. One that cannot be read is erased whole, and so is an outdated
+/// one.
 pub(super) fn wipe(db: &Db, templates: &[TemplateId]) -> Result<()> {
     match zero(db, templates) {
         Err(Error::Format { .. }) => clear(db),
@@ -149,7 +166,7 @@ pub(super) fn wipe(db: &Db, templates: &[TemplateId]) -> Result<()> {
 }
 
 fn zero(db: &Db, templates: &[TemplateId]) -> Result<()> {
-    let Some(head) = head(db)? else { return Ok(()) };
+    let Some(head) = head(db)? else { return clear(db) };
     let mut touched: BTreeMap<u64, Vec<Range<u64>>> = BTreeMap::new();
     for template in templates {
         let row = db.one("SELECT row FROM place WHERE template = ?1", [template], |row| row.get::<_, i64>(0))?;

@@ -1,4 +1,4 @@
-//! What the file itself promises, with an index that settles early, and that becomes a graph early.
+//! What the file itself promises, with an index that settles early, and that is grouped in cells early.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ fn small(mut store: FileStore) -> FileStore {
     store
 }
 
-/// The most numbers that are scanned: a graph from the start, one that comes later, none.
+/// The most numbers that are scanned: cells from the start, cells that come later, none.
 const SCANNED: [usize; 3] = [0, 800 * DIM, usize::MAX];
 
 fn scanning(mut store: FileStore, scanned: usize) -> FileStore {

@@ -10,7 +10,7 @@ use postgres::{Row, types::Type};
 use super::{Hit, Model, NewTemplate, Person, PersonId, Role, Size, Store, StoredTemplate, TemplateId, TemplateVector};
 use crate::{
     Error, Result, hash,
-    search::{self, GRAPH_PAYS},
+    search::{self, INDEX_PAYS},
 };
 use connection::Connection;
 use schema::read;
@@ -22,10 +22,10 @@ const PAGE: usize = 1000;
 ///
 /// - **Several processes** on several machines may open one gallery. Writers take turns (an advisory lock); readers
 ///   never wait, and see what is finished.
-/// - **Search** looks at every template as long as there are not many more than [`GRAPH_PAYS`] of them: the server does
+/// - **Search** looks at every template as long as there are not many more than [`INDEX_PAYS`] of them: the server does
 ///   so in parallel. From a quarter more than that on, there is an index (HNSW), which may miss some; adding the
 ///   template that crosses this line builds it, which takes minutes. It goes when the gallery shrinks below
-///   [`GRAPH_PAYS`].
+///   [`INDEX_PAYS`].
 /// - **Erasing** deletes the rows, and then has PostgreSQL clear them away (`VACUUM`). That frees their place but does
 ///   not overwrite it: bytes of an erased vector can remain in freed places of the tables' files until others are
 ///   written there, in the write-ahead log until its files are recycled, and in backups. `VACUUM FULL` writes the
@@ -82,7 +82,7 @@ impl PostgresStore {
 
     fn new(connection: Connection, schema: &str) -> Result<Self> {
         let model = schema::open(&connection, schema)?;
-        let least = GRAPH_PAYS as i64;
+        let least = INDEX_PAYS as i64;
         let (index_from, index_until) = (least + least / 4, least);
         Ok(Self { connection, schema: schema.to_owned(), model, index_from, index_until, dead_rows: false })
     }
