@@ -111,17 +111,16 @@ impl Copies {
         k.saturating_mul(each).max(least)
     }
 
-    /// Offers what is in `places` to the tops of the probes numbered `among`; `row` is what neighbours are known by, if
-    /// there is one.
+    /// Offers what is in `places` to the tops of `probes`, which are those numbered `among`; `row` is what neighbours are
+    /// known by, if there is one.
     pub(super) fn scan(
         &self,
         places: Range<usize>,
-        (probes, among): (&[Probe<'_>], &[usize]),
-        tops: &mut [Top],
+        probes: &[&Probe<'_>],
+        (tops, among): (&mut [Top], &[usize]),
         row: impl Fn(usize) -> Option<usize>,
     ) {
-        let chosen: Vec<&Probe> = among.iter().map(|&p| &probes[p]).collect();
-        self.scanned.scan(places, &chosen, |p, first, similarities| {
+        self.scanned.scan(places, probes, |p, first, similarities| {
             let top = &mut tops[among[p]];
             for (some, first) in similarities.chunks(CHECKED).zip((first..).step_by(CHECKED)) {
                 // Without branches, so that all are compared at once.

@@ -77,26 +77,27 @@ impl Exact {
         }
     }
 
-    fn scan(&self, rows: Range<usize>, probes: &[Probe<'_>], among: &[usize], k: usize) -> Vec<Top> {
+    fn scan(&self, rows: Range<usize>, probes: &[&Probe<'_>], k: usize) -> Vec<Top> {
         let mut tops = vec![Top::new(k); probes.len()];
-        self.copies.scan(rows, (probes, among), &mut tops, |row| self.live[row].then_some(row));
+        let all: Vec<usize> = (0..probes.len()).collect();
+        self.copies.scan(rows, probes, (&mut tops, &all), |row| self.live[row].then_some(row));
         tops
     }
 
     fn nearest_of_block(&self, vectors: &[&[f32]], k: usize) -> Vec<Vec<Neighbour>> {
         let probes: Vec<_> = vectors.iter().map(|vector| self.copies.scanned.probe(vector)).collect();
-        let all: Vec<usize> = (0..probes.len()).collect();
+        let probes: Vec<_> = probes.iter().collect();
         let candidates = self.copies.candidates(k);
         let rows = self.rows();
         let tops = if rows * self.dim() * probes.len() < ALONE {
-            self.scan(0..rows, &probes, &all, candidates)
+            self.scan(0..rows, &probes, candidates)
         } else {
             // More pieces than threads, for a core may be busy with something else.
             let piece = rows.div_ceil(8 * rayon::current_num_threads()).max(1);
             let pieces = rows.div_ceil(piece);
             let scans = (0..pieces)
                 .into_par_iter()
-                .map(|i| self.scan(i * piece..rows.min((i + 1) * piece), &probes, &all, candidates));
+                .map(|i| self.scan(i * piece..rows.min((i + 1) * piece), &probes, candidates));
             let merged = |a: Vec<Top>, b: Vec<Top>| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect();
             scans.reduce_with(merged).unwrap_or_else(|| vec![Top::new(k); probes.len()])
         };

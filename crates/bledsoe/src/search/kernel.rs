@@ -46,18 +46,6 @@ impl Simd {
         Self::available().first().copied().unwrap_or(Self::Plain)
     }
 
-    /// Asks for memory that will soon be read, so that many rows are on their way at once.
-    #[inline]
-    pub(super) fn prefetch<T>(self, numbers: &[T]) {
-        #[cfg(target_arch = "x86_64")]
-        for line in numbers.chunks(64 / size_of::<T>()) {
-            // SAFETY: a hint, which reads nothing.
-            unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = numbers;
-    }
-
     /// `out[r][p]` becomes the inner product of row `r` and probe `p`. `rows` holds `out.len()` rows as long as the probes.
     pub(super) fn f32<const P: usize>(self, rows: &[f32], probes: [&[f32]; P], out: &mut [[f32; P]]) {
         match self {

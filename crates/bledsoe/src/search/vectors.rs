@@ -192,35 +192,6 @@ impl Vectors {
         }
     }
 
-    /// `row` as a probe of the others.
-    pub(super) fn row(&self, row: usize) -> Probe<'_> {
-        let place = self.place(row);
-        match &self.numbers {
-            Numbers::F32(v) => Probe::Float(v[place].into()),
-            Numbers::F16(v) => Probe::Float(v[place].iter().map(|x| x.to_f32()).collect()),
-            Numbers::Int8 { bytes, scales } => {
-                let bytes = &bytes[place];
-                Probe::Int8 { bytes: bytes.into(), scale: scales[row], sum: sum(bytes) }
-            }
-            Numbers::Int4 { pairs, scales } => {
-                let bytes: Vec<i8> = half_bytes::unpack(&pairs[place]).take(self.dim).collect();
-                Probe::Int8 { scale: scales[row], sum: sum(&bytes), bytes: bytes.into() }
-            }
-        }
-    }
-
-    /// Asks for `row`, which will soon be multiplied.
-    #[inline]
-    pub(super) fn prefetch(&self, row: usize) {
-        let place = self.place(row);
-        match &self.numbers {
-            Numbers::F32(v) => self.simd.prefetch(&v[place]),
-            Numbers::F16(v) => self.simd.prefetch(&v[place]),
-            Numbers::Int8 { bytes, .. } => self.simd.prefetch(&bytes[place]),
-            Numbers::Int4 { pairs, .. } => self.simd.prefetch(&pairs[place]),
-        }
-    }
-
     /// The similarity of `probe` and `row`.
     #[inline]
     pub(super) fn similarity(&self, row: usize, probe: &Probe<'_>) -> f32 {
@@ -250,8 +221,11 @@ impl Vectors {
             Numbers::Int8 { .. } | Numbers::Int4 { .. } => 1,
         };
         let tile = (TILE_BYTES / (bytes * self.width())).clamp(4, MOST_IN_TILE);
-        let (mut one, mut four, mut column) = ([[0.0; 1]; MOST_IN_TILE], [[0.0; 4]; MOST_IN_TILE], [0.0; MOST_IN_TILE]);
         let (fours, rest) = probes.as_chunks::<4>();
+        // A scan may be short: only what is needed.
+        let of_fours = if fours.is_empty() { 0 } else { tile };
+        let (mut four, mut column) = (vec![[0.0; 4]; of_fours], vec![0.0; of_fours]);
+        let mut one = [[0.0; 1]; MOST_IN_TILE];
         for start in rows.clone().step_by(tile) {
             let end = rows.end.min(start + tile);
             for (i, probes) in fours.iter().enumerate() {

@@ -86,9 +86,10 @@ const ALONE: usize = 1 << 17;
 /// The most rows that one thread reads before it looks for other work.
 const PIECE: usize = 4096;
 
-/// Rows to read, and for which of the probes.
-struct Job {
-    places: Range<usize>,
+/// What to read for some probes.
+struct Jobs {
+    /// Places, and which of `probes` they are read for.
+    jobs: Vec<(Range<usize>, Range<usize>)>,
     probes: Vec<usize>,
 }
 
@@ -281,34 +282,41 @@ impl Cells {
         near.into_iter().chain((end > 0).then_some(runs.len()))
     }
 
-    fn jobs(&self, probes: &[&[f32]], target: usize) -> Vec<Job> {
+    /// What to read for `vectors`, in the order of places.
+    fn jobs(&self, vectors: &[&[f32]], target: usize) -> Jobs {
         let count = self.centres.rows();
-        let mut similarities = vec![0.0; count * probes.len()];
-        let ready: Vec<_> = probes.iter().map(|probe| self.centres.probe(probe)).collect();
-        self.centres.scan(0..count, &ready.iter().collect::<Vec<_>>(), |p, first, some| {
+        let mut similarities = vec![0.0; count * vectors.len()];
+        let probes: Vec<_> = vectors.iter().map(|vector| self.centres.probe(vector)).collect();
+        self.centres.scan(0..count, &probes.iter().collect::<Vec<_>>(), |p, first, some| {
             similarities[p * count + first..][..some.len()].copy_from_slice(some);
         });
         let mut pairs: Vec<(usize, usize)> = Vec::new();
-        for p in 0..probes.len() {
-            pairs.extend(self.chosen(&similarities[p * count..(p + 1) * count], target).map(|cell| (cell, p)));
+        for p in 0..vectors.len() {
+            pairs.extend(self.chosen(&similarities[p * count..(p + 1) * count], target).map(|run| (run, p)));
         }
-        // Runs that are sorted already.
+        // Stable, for that is fast where much is sorted already: each probe's runs are.
         pairs.sort();
-        let mut jobs = Vec::new();
+        let mut jobs = Vec::with_capacity(pairs.len());
+        let mut end = 0;
         for pairs in pairs.chunk_by(|a, b| a.0 == b.0) {
-            let Run { start, len } = self.runs[pairs[0].0];
-            for first in (start..start + len).step_by(PIECE) {
-                let places = first..(first + PIECE).min(start + len);
-                jobs.push(Job { places, probes: pairs.iter().map(|pair| pair.1).collect() });
-            }
+            let start = end;
+            end += pairs.len();
+            let run = self.runs[pairs[0].0];
+            let all = run.start..run.start + run.len;
+            let pieces = all.clone().step_by(PIECE).map(|first| first..all.end.min(first + PIECE));
+            jobs.extend(pieces.map(|places| (places, start..end)));
         }
-        jobs
+        Jobs { jobs, probes: pairs.into_iter().map(|(_, p)| p).collect() }
     }
 
-    fn scan(&self, jobs: &[Job], probes: &[Probe<'_>], k: usize) -> Vec<Top> {
+    fn scan(&self, jobs: &[(Range<usize>, Range<usize>)], among: &[usize], probes: &[Probe<'_>], k: usize) -> Vec<Top> {
         let mut tops = vec![Top::new(k); probes.len()];
-        for Job { places, probes: among } in jobs {
-            self.copies.scan(places.clone(), (probes, among), &mut tops, |place| Some(self.rows[place] as usize));
+        let mut chosen = Vec::with_capacity(probes.len());
+        for (places, range) in jobs {
+            let among = &among[range.clone()];
+            chosen.clear();
+            chosen.extend(among.iter().map(|&p| &probes[p]));
+            self.copies.scan(places.clone(), &chosen, (&mut tops, among), |place| Some(self.rows[place] as usize));
         }
         tops
     }
@@ -316,13 +324,13 @@ impl Cells {
     fn nearest_of_block(&self, vectors: &[&[f32]], k: usize, shared: bool) -> Vec<Vec<Neighbour>> {
         let candidates = self.copies.candidates(k);
         let target = self.target(k);
-        let jobs = self.jobs(vectors, target);
+        let Jobs { jobs, probes: among } = self.jobs(vectors, target);
         let probes: Vec<_> = vectors.iter().map(|vector| self.copies.scanned.probe(vector)).collect();
         let tops = if !shared || target * self.dim() * probes.len() < ALONE {
-            self.scan(&jobs, &probes, candidates)
+            self.scan(&jobs, &among, &probes, candidates)
         } else {
             let piece = jobs.len().div_ceil(4 * rayon::current_num_threads()).max(1);
-            let scans = jobs.par_chunks(piece).map(|jobs| self.scan(jobs, &probes, candidates));
+            let scans = jobs.par_chunks(piece).map(|jobs| self.scan(jobs, &among, &probes, candidates));
             let merged = |a: Vec<Top>, b: Vec<Top>| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect();
             scans.reduce_with(merged).unwrap_or_else(|| vec![Top::new(k); probes.len()])
         };
@@ -545,12 +553,12 @@ mod tests {
     #[test]
     fn every_row_finds_itself_also_when_added_later() {
         let vectors = faces(5, PEOPLE, 1, 16);
-        let mut cells = built(&vectors[..1000], 0.05);
+        let mut cells = built(&vectors[..500], 0.05);
         let few = cells.cells();
-        let gone: Vec<usize> = (0..1000).step_by(9).collect();
+        let gone: Vec<usize> = (0..500).step_by(9).collect();
         cells.remove(&gone).unwrap();
-        let mut rows: Vec<Option<usize>> = (0..1000).map(|row| (row % 9 != 0).then_some(row)).collect();
-        for some in vectors[1000..].chunks(170) {
+        let mut rows: Vec<Option<usize>> = (0..500).map(|row| (row % 9 != 0).then_some(row)).collect();
+        for some in vectors[500..].chunks(170) {
             rows.extend(cells.add(&slices(some)).unwrap().into_iter().map(Some));
         }
         assert!(cells.cells() > few, "many more rows have more cells");

@@ -456,6 +456,41 @@ fn a_damaged_index_is_built_anew() {
 }
 
 #[test]
+fn a_graph_of_an_earlier_version_is_built_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gallery");
+    let mut store = create(&path, None);
+    let ids = enrol(&mut store, 0..200);
+    let graph = |store: &FileStore| {
+        let head = r#"{"layout":{"storage":2,"dim":32,"rows":600,"starts":64,"slots":48},"length":64,"last":600}"#;
+        for (number, piece) in [(0, head.as_bytes()), (1, &[1; 64])] {
+            let sealed = store.db.seal.close(seal::Place::part(number), piece).unwrap();
+            store
+                .db
+                .execute("INSERT OR REPLACE INTO part (number, sealed) VALUES (?1, ?2)", params![number, sealed])
+                .unwrap();
+        }
+    };
+    store.build_index(&mut |_, _| Ok(())).unwrap();
+    graph(&store);
+    drop(store);
+    let mut store = open(&path, None);
+    assert_sound(&store);
+    assert_found(&store, (0..200).step_by(7), &[]);
+    store.build_index(&mut |_, _| Ok(())).unwrap();
+    assert!(parts::head(&store.db).unwrap().is_some(), "it is written over the graph");
+    assert_found(&open(&path, None), (0..200).step_by(7), &[]);
+
+    // Who is erased must be gone from the graph too: all of it goes.
+    graph(&store);
+    drop(store);
+    let mut store = open(&path, None);
+    store.erase(ids[0]).unwrap();
+    assert_eq!(parts_in(&store), 0);
+    assert_found(&store, 1..200, &[0]);
+}
+
+#[test]
 fn work_that_panics_leaves_nothing() {
     let mut store = FileStore::in_memory(&model()).unwrap();
     enrol(&mut store, 0..2);
