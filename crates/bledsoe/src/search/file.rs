@@ -10,11 +10,11 @@
 //! cells                rows x u32, of cells only, as all that follows: the cell of each row, or the number of cells
 //! read                 f32
 //! number of cells      u64
-//! centres              cells x dim x i8, then cells x f32 scales
 //! ```
 //!
 //! Rows are in the order of their numbers; they are put together by cell when they are read. [`Layout`] tells where the
-//! bytes of one row are, so that a row can be wiped without reading the others. Kind 1 was a graph, which only earlier
+//! bytes of one row are, so that a row can be wiped without reading the others; the centres of cells are made of the rows
+//! when these are read, so that a centre does not keep what was wiped. Kind 1 was a graph, which only earlier
 //! versions can read.
 
 use std::{
@@ -108,9 +108,7 @@ impl Cells {
         write_rows(out, CELLS, self.copies(), rows.clone().map(|row| self.place(row)))?;
         write_numbers(out, rows.map(|row| self.cell(row)), |x| x.to_le_bytes())?;
         out.write_all(&self.options().read.to_le_bytes())?;
-        let centres = self.centres();
-        out.write_all(&(centres.rows() as u64).to_le_bytes())?;
-        write_columns(out, centres, (0..centres.rows()).map(Some))
+        out.write_all(&(self.cells() as u64).to_le_bytes())
     }
 
     /// Reads `length` bytes that [`Cells::write`] wrote. Errors name `path`. Memory is bounded by `length`.
@@ -392,8 +390,7 @@ fn read_cells(input: &mut Take<impl Read>) -> Result<Cells, Fault> {
     input.read_exact(&mut read)?;
     let options = CellsOptions { read: f32::from_le_bytes(read) };
     let count = read_count(input)?;
-    let centres = Vectors::new(exact.dim(), read_int8(input, exact.dim(), count)?);
-    Ok(Cells::from_parts(exact, options, centres, &cells)?)
+    Ok(Cells::from_parts(exact, options, count, &cells)?)
 }
 
 fn read_count(input: &mut impl Read) -> Result<usize, Fault> {
@@ -489,8 +486,7 @@ mod tests {
             let [mut rows, mut grouped] = [Vec::new(), Vec::new()];
             exact.write(&mut rows).unwrap();
             cells.write(&mut grouped).unwrap();
-            let after = 4 + 8 + (12 + 4) * cells.cells() as u64;
-            for (bytes, layout, rest) in [(&mut rows, exact.layout(), 0), (&mut grouped, cells.layout(), after)] {
+            for (bytes, layout, rest) in [(&mut rows, exact.layout(), 0), (&mut grouped, cells.layout(), 4 + 8)] {
                 let wiped: u64 = [0u64, 698, 699]
                     .iter()
                     .flat_map(|&row| layout.of_row(row).unwrap())
@@ -499,11 +495,7 @@ mod tests {
                         extent.end - extent.start
                     })
                     .sum();
-                assert_eq!(
-                    3 * (bytes.len() as u64 - HEAD - rest),
-                    700 * wiped,
-                    "every column between head and centres"
-                );
+                assert_eq!(3 * (bytes.len() as u64 - HEAD - rest), 700 * wiped, "every column");
                 assert_eq!(layout.of_row(700), None);
             }
             exact.remove(&[0, 698, 699]).unwrap();
