@@ -5,7 +5,7 @@
 //!
 //! - [`Exact`] multiplies a probe with every row. One probe costs one reading of memory, so it pays to store few bytes
 //!   a vector: see [`Storage`].
-//! - [`Cells`] read only those rows that lie near the probe, about a fifth. They may miss some, and building them takes
+//! - [`Cells`] read only those rows that lie near the probe, three in ten. They may miss some, and building them takes
 //!   seconds. `docs/benchmarks.md` has the figures: below [`INDEX_PAYS`] rows, `Exact` is fast enough.
 //!
 //! Both give the same answer each time on the same machine, however many threads take part; equals are ordered by row.

@@ -31,7 +31,7 @@ pub struct CellsOptions {
 
 impl Default for CellsOptions {
     fn default() -> Self {
-        Self { read: 0.2 }
+        Self { read: 0.3 }
     }
 }
 

@@ -60,9 +60,6 @@ impl Default for Sizes {
 const CANDIDATES: f64 = 1.5;
 /// At least so many candidates.
 const LEAST_CANDIDATES: usize = 32;
-/// More than the default, for more of them found: about three milliseconds of a million templates.
-/// `docs/benchmarks.md` has the figures.
-const OPTIONS: CellsOptions = CellsOptions { read: 0.3 };
 /// Templates read at a time.
 const READ: usize = 1024;
 
@@ -145,10 +142,7 @@ impl Index {
             saved: 0,
             unsaved: 0,
         };
-        if let Some((head, mut settled, places)) = parts::load(db)? {
-            if let Settled::Grouped(cells) = &mut settled {
-                cells.set_read(OPTIONS.read)?;
-            }
+        if let Some((head, settled, places)) = parts::load(db)? {
             index.settled = Some((settled, places));
             (index.seen, index.saved) = (head.last, head.last);
         }
@@ -236,7 +230,7 @@ impl Index {
         };
         let mut settled = match settled {
             Settled::Scanned(exact) if total.saturating_mul(dim) > db.sizes.scanned => {
-                Settled::Grouped(Cells::build(exact, OPTIONS)?)
+                Settled::Grouped(Cells::build(exact, CellsOptions::default())?)
             }
             other => other,
         };
