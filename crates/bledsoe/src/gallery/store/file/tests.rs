@@ -344,7 +344,7 @@ fn exchanged_and_changed_rows_are_noticed() {
             exchange("person", "sealed", "id", "1", "2"),
             exchange("template", "vector", "id", "1", "5"),
             exchange("template", "origin", "id", "1", "5"),
-            exchange("part", "sealed", "number", "1", "2"),
+            exchange("part", "sealed", "number", "0", "1"),
             exchange("place", "row", "template", "1", "5"),
             "UPDATE template SET vector = origin WHERE id = 1".into(),
             "UPDATE template SET person = 2 WHERE id = 1".into(),
