@@ -49,7 +49,7 @@ pub(super) fn train(dim: usize, count: usize, of: usize, vector: impl Fn(usize) 
     let mut chosen: Vec<usize> = (0..of).collect();
     fastrand::Rng::with_seed(0).shuffle(&mut chosen);
     chosen.truncate(count.saturating_mul(SAMPLE));
-    let sample: Vec<Vec<f32>> = chosen.into_par_iter().map(|i| vector(i)).collect();
+    let sample: Vec<Vec<f32>> = chosen.into_par_iter().map(&vector).collect();
     let mut centres = none(dim);
     for (centre, vector) in sample.iter().take(count).enumerate() {
         centres.push_zeros();

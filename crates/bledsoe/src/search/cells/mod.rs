@@ -158,7 +158,7 @@ impl Cells {
     /// # Errors
     /// [`Error::Invalid`] for one out of range.
     pub fn set_read(&mut self, read: f32) -> Result<()> {
-        let options = CellsOptions { read, ..self.options };
+        let options = CellsOptions { read };
         options.check()?;
         self.options = options;
         Ok(())
