@@ -355,7 +355,7 @@ fn exchanged_and_changed_rows_are_noticed() {
             "DELETE FROM person WHERE id = 1".into(),
             "DELETE FROM template WHERE id = 1".into(),
             "DELETE FROM place WHERE template = 1".into(),
-            "DELETE FROM part WHERE number = 2".into(),
+            "DELETE FROM part WHERE number = 1".into(),
             "UPDATE place SET row = 100000 WHERE template = 1".into(),
             "UPDATE sqlite_sequence SET seq = 3".into(),
             "DELETE FROM gallery".into(),
