@@ -4,7 +4,7 @@
 //! photos is `sqrt(0.6)` times that and `sqrt(0.4)` times a direction of its own, of unit length, so that two photos of
 //! one person have a cosine of about 0.6. A probe is one more photo of an enrolled person. A direction is a nearly
 //! normal draw (sums of four uniform numbers) whose variance falls along the axes as [`spectrum`] says; with `uniform`
-//! all axes are alike, which no embedder's are and where graphs do badly.
+//! all axes are alike, which no embedder's are.
 
 use std::time::Instant;
 
