@@ -38,6 +38,8 @@
 //! ```
 
 mod batches;
+#[cfg(test)]
+mod differences;
 mod examples;
 pub mod loss;
 pub mod measure;

@@ -95,7 +95,10 @@ impl Learner for Projection {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::loss::tests::golden, *};
+    use super::{
+        super::{differences::slopes, loss::tests::golden},
+        *,
+    };
     use crate::embed::{About, Adapter};
 
     fn projection(shape: Shape, dim: usize) -> Projection {
@@ -150,7 +153,6 @@ mod tests {
 
     #[test]
     fn gradients_are_what_small_steps_show() {
-        const STEP: f64 = 1e-6;
         let golden = golden();
         let batch = unit_rows(&golden.batch(DType::F64)).unwrap();
         for shape in [Shape::Linear, Shape::Mlp] {
@@ -163,17 +165,8 @@ mod tests {
                 for variable in projection.variables.iter().chain(&objective.variables()) {
                     let gradient: Vec<f64> =
                         gradients.get(variable.as_tensor()).unwrap().flatten_all().unwrap().to_vec1().unwrap();
-                    let old: Vec<f64> = variable.flatten_all().unwrap().to_vec1().unwrap();
                     // A few of each.
-                    for i in (0..old.len()).step_by(old.len() / 5 + 1) {
-                        let at = |step: f64| {
-                            let mut moved = old.clone();
-                            moved[i] += step;
-                            variable.set(&Tensor::from_vec(moved, variable.shape(), &Device::Cpu).unwrap()).unwrap();
-                            loss().to_scalar::<f64>().unwrap()
-                        };
-                        let slope = (at(STEP) - at(-STEP)) / (2.0 * STEP);
-                        at(0.0);
+                    for (i, slope) in slopes(variable, gradient.len() / 5 + 1, || loss().to_scalar().unwrap()) {
                         let off = (slope - gradient[i]).abs() / (1e-3 + slope.abs());
                         assert!(off < 1e-4, "{shape:?} {:?}: {} by candle, {slope}", case.loss, gradient[i]);
                     }
