@@ -18,13 +18,13 @@ const CELLS_FROM: usize = 40_000;
 /// Vectors searched for between two words on the progress.
 const BATCH: usize = 2048;
 
-/// Vectors that can be searched. Bytes find the candidates; similarities are those of the vectors themselves.
+/// Vectors that can be searched. Half-bytes find the candidates; similarities are those of the vectors themselves.
 pub(super) struct Neighbourhood(Box<dyn Index>);
 
 impl Neighbourhood {
     /// Of unit vectors of one length, at least one.
     pub(super) fn new(vectors: &[&[f32]]) -> Result<Self> {
-        let mut exact = Exact::new(vectors.first().map_or(0, |vector| vector.len()), Storage::Int8)?;
+        let mut exact = Exact::new(vectors.first().map_or(0, |vector| vector.len()), Storage::Int4Int8)?;
         exact.reserve(vectors.len());
         exact.add(vectors)?;
         if vectors.len() < CELLS_FROM {

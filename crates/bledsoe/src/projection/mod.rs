@@ -17,6 +17,7 @@ mod pca;
 mod tsne;
 
 pub use pca::pca;
+pub(crate) use pca::{main_directions, orthonormalize};
 pub use tsne::{Perplexity, tsne};
 
 use crate::{Error, Result};

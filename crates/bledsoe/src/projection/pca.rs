@@ -6,7 +6,7 @@ use super::{check, fit_into_ball};
 use crate::{Result, embed::dot};
 
 /// Multiplications of the covariance with the directions: enough for gaps between variances of a tenth.
-const ITERATIONS: usize = 60;
+const MULTIPLICATIONS: usize = 60;
 
 /// The vectors in the `D` directions in which they vary most, by orthogonal iteration on the covariance (Golub and Van
 /// Loan, *Matrix Computations*, section 8.2). Each direction's largest entry is positive.
@@ -38,13 +38,7 @@ pub(super) fn components(vectors: &[Vec<f32>], dim: usize, count: usize) -> Vec<
     let covariance: Vec<Vec<f32>> =
         axes.par_iter().map(|a| axes.iter().map(|b| dot(a, b) / vectors.len() as f32).collect()).collect();
 
-    let mut random = fastrand::Rng::with_seed(0);
-    let mut directions: Vec<Vec<f32>> = (0..count).map(|_| (0..dim).map(|_| random.f32() - 0.5).collect()).collect();
-    orthonormalize(&mut directions);
-    for _ in 0..ITERATIONS {
-        directions = directions.par_iter().map(|d| covariance.iter().map(|row| dot(row, d)).collect()).collect();
-        orthonormalize(&mut directions);
-    }
+    let mut directions = main_directions(&covariance, count, MULTIPLICATIONS);
     for direction in &mut directions {
         let largest = direction.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or_default();
         if largest < 0.0 {
@@ -54,11 +48,25 @@ pub(super) fn components(vectors: &[Vec<f32>], dim: usize, count: usize) -> Vec<
     centred.par_iter().map(|v| directions.iter().map(|d| dot(v, d)).collect()).collect()
 }
 
+/// The eigenvectors of a symmetric `matrix` without negative eigenvalues, of the `count` greatest of these, greatest first:
+/// as near as so many multiplications come.
+pub(crate) fn main_directions(matrix: &[Vec<f32>], count: usize, multiplications: usize) -> Vec<Vec<f32>> {
+    let mut random = fastrand::Rng::with_seed(0);
+    let mut directions: Vec<Vec<f32>> =
+        (0..count).map(|_| (0..matrix.len()).map(|_| random.f32() - 0.5).collect()).collect();
+    orthonormalize(&mut directions);
+    for _ in 0..multiplications {
+        directions = directions.par_iter().map(|d| matrix.iter().map(|row| dot(row, d)).collect()).collect();
+        orthonormalize(&mut directions);
+    }
+    directions
+}
+
 /// What is left of a vector, as a share of it, below which it is rounding.
 const ROUNDING: f32 = 1e-6;
 
 /// Makes the vectors orthogonal and of unit length, one after another; what has no direction of its own becomes zero.
-fn orthonormalize(vectors: &mut [Vec<f32>]) {
+pub(crate) fn orthonormalize(vectors: &mut [Vec<f32>]) {
     for i in 0..vectors.len() {
         let (done, rest) = vectors.split_at_mut(i);
         let vector = &mut rest[0];

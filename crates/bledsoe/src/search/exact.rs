@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use super::{
     Index, Neighbour, Storage, check,
     copies::Copies,
-    top::Top,
-    vectors::{Probe, Vectors},
+    top::{Floor, Top},
+    vectors::Vectors,
 };
 use crate::{Error, Result};
 
@@ -24,8 +24,8 @@ pub struct Exact {
 
 /// Probes that share one reading of memory.
 const PROBES: usize = 64;
-/// Below so many numbers to read, one thread is faster than waking the others.
-const ALONE: usize = 1 << 17;
+/// Rows that a thread reads before it looks for other work.
+const PIECE: usize = 4096;
 
 impl Exact {
     /// An empty index of vectors of `dim` numbers.
@@ -77,32 +77,33 @@ impl Exact {
         }
     }
 
-    fn scan(&self, rows: Range<usize>, probes: &[&Probe<'_>], k: usize) -> Vec<Top> {
-        let mut tops = vec![Top::new(k); probes.len()];
-        let all: Vec<usize> = (0..probes.len()).collect();
-        self.copies.scan(rows, probes, (&mut tops, &all), |row| self.live[row].then_some(row));
-        tops
-    }
-
-    fn nearest_of_block(&self, vectors: &[&[f32]], k: usize) -> Vec<Vec<Neighbour>> {
-        let probes: Vec<_> = vectors.iter().map(|vector| self.copies.scanned.probe(vector)).collect();
+    fn nearest_of_block(&self, vectors: &[&[f32]], k: usize, alone: bool) -> Vec<Vec<Neighbour>> {
+        let components = vectors.iter().map(|&vector| self.copies.components(vector));
+        let probes: Vec<_> = components.map(|components| self.copies.scanned.probe(components)).collect();
         let probes: Vec<_> = probes.iter().collect();
+        let all: Vec<usize> = (0..probes.len()).collect();
         let candidates = self.copies.candidates(k);
+        let floors: Vec<Floor> = probes.iter().map(|_| Floor::default()).collect();
+        let none = || floors.iter().map(|floor| Top::new(candidates, floor)).collect::<Vec<_>>();
         let rows = self.rows();
-        let tops = if rows * self.dim() * probes.len() < ALONE {
-            self.scan(0..rows, &probes, candidates)
-        } else {
-            // More pieces than threads, for a core may be busy with something else.
-            let piece = rows.div_ceil(8 * rayon::current_num_threads()).max(1);
-            let pieces = rows.div_ceil(piece);
-            let scans = (0..pieces)
-                .into_par_iter()
-                .map(|i| self.scan(i * piece..rows.min((i + 1) * piece), &probes, candidates));
-            let merged = |a: Vec<Top>, b: Vec<Top>| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect();
-            scans.reduce_with(merged).unwrap_or_else(|| vec![Top::new(k); probes.len()])
+        let scan = |mut tops: Vec<_>, piece: usize| {
+            let rows = piece * PIECE..rows.min((piece + 1) * PIECE);
+            self.copies.scan(rows, &probes, (&mut tops, &all), |row| self.live[row].then_some(row));
+            tops
         };
-        let score = |(top, vector): (Top, &&[f32])| self.copies.score(vector, top.into_sorted(), k, |row| row);
-        tops.into_par_iter().zip(vectors).map(score).collect()
+        let pieces = 0..rows.div_ceil(PIECE);
+        let tops = if alone {
+            pieces.fold(none(), scan)
+        } else {
+            let merged = |a: Vec<_>, b: Vec<_>| a.into_iter().zip(b).map(|(a, b): (Top<'_>, _)| a.merge(b)).collect();
+            pieces.into_par_iter().fold(none, scan).reduce(none, merged)
+        };
+        let score = |(top, vector): (Top<'_>, &&[f32])| self.copies.score(vector, top, k, alone, |row| row);
+        if alone {
+            tops.into_iter().zip(vectors).map(score).collect()
+        } else {
+            tops.into_par_iter().zip(vectors).map(score).collect()
+        }
     }
 }
 
@@ -135,7 +136,7 @@ impl Index for Exact {
                 self.live.push(false);
                 self.live.len() - 1
             });
-            self.copies.each_mut().for_each(|copy| copy.set(row, vector));
+            self.copies.set(row, vector);
             self.live[row] = true;
             rows.push(row);
         }
@@ -160,7 +161,10 @@ impl Index for Exact {
         if k == 0 || self.is_empty() {
             return Ok(vec![Vec::new(); probes.len()]);
         }
-        Ok(probes.chunks(PROBES).flat_map(|block| self.nearest_of_block(block, k)).collect())
+        let alone = self.copies.few(self.rows(), probes.len());
+        let search = || probes.chunks(PROBES).flat_map(|block| self.nearest_of_block(block, k, alone)).collect();
+        // All on the threads of the pool, so that they are woken once.
+        Ok(if alone { search() } else { rayon::scope(|_| search()) })
     }
 }
 
@@ -174,13 +178,13 @@ mod tests {
     };
 
     const STORAGES: [Storage; 6] =
-        [Storage::F32, Storage::F16, Storage::Int8, Storage::Int8F16, Storage::Int8F32, Storage::Int4Int8];
+        [Storage::F32, Storage::F16, Storage::Int8, Storage::Int4Int8, Storage::Int4F16, Storage::Int4F32];
 
     /// The error of a similarity that its storage may cause.
     fn tolerance(storage: Storage) -> f64 {
         match storage {
-            Storage::F32 | Storage::Int8F32 => 1e-6,
-            Storage::F16 | Storage::Int8F16 => 5e-4,
+            Storage::F32 | Storage::Int4F32 => 1e-6,
+            Storage::F16 | Storage::Int4F16 => 5e-4,
             Storage::Int8 | Storage::Int4Int8 => 2e-2,
         }
     }
@@ -310,7 +314,7 @@ mod tests {
             let found = filled(storage, &vectors).nearest(&slices(&probes), 10).unwrap();
             recall(&found, &vectors, &probes, 10)
         };
-        let (alone, again) = (found(Storage::Int8), found(Storage::Int8F32));
+        let (alone, again) = (found(Storage::Int8), found(Storage::Int4F32));
         assert!(again >= 0.99, "recall {again}");
         assert!(alone >= 0.9 && alone < again, "recall {alone} of int8 alone, {again} scored again");
     }

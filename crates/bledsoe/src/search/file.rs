@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! "bledsoe search 1"   16 bytes
-//! storage, kind        2 bytes: the place in `STORAGES`; 0 of exact search, 2 of cells
+//! storage, kind        2 bytes: the code in `STORAGES`; 0 of exact search, 2 of cells
 //! dim, rows            2 x u64
 //! live                 rows x u8: 1 where a row holds a vector
 //! scanned, kept        per copy: rows x dim numbers; of int8, then rows x f32 scales; of int4, nothing
@@ -35,8 +35,15 @@ use super::{
 use crate::{Error, Result, whole_file};
 
 const MAGIC: &[u8; 16] = b"bledsoe search 1";
-const STORAGES: [Storage; 6] =
-    [Storage::F32, Storage::F16, Storage::Int8, Storage::Int8F16, Storage::Int8F32, Storage::Int4Int8];
+/// Codes 3 and 4 were storages of earlier versions.
+const STORAGES: [(u8, Storage); 6] = [
+    (0, Storage::F32),
+    (1, Storage::F16),
+    (2, Storage::Int8),
+    (5, Storage::Int4Int8),
+    (6, Storage::Int4F16),
+    (7, Storage::Int4F32),
+];
 /// Numbers converted at a time.
 const CHUNK: usize = 1 << 18;
 /// Bytes before the first row.
@@ -76,7 +83,7 @@ impl Exact {
     /// Where [`Exact::write`] puts each row.
     pub(crate) fn layout(&self) -> Layout {
         Layout {
-            storage: code(self.storage()).into(),
+            storage: code(self.storage()),
             dim: self.dim() as u64,
             rows: self.rows() as u64,
             cells: false,
@@ -119,7 +126,7 @@ impl Cells {
     /// Where [`Cells::write`] puts each row.
     pub(crate) fn layout(&self) -> Layout {
         Layout {
-            storage: code(self.storage()).into(),
+            storage: code(self.storage()),
             dim: self.dim() as u64,
             rows: self.rows() as u64,
             cells: true,
@@ -129,14 +136,18 @@ impl Cells {
 }
 
 fn code(storage: Storage) -> u8 {
-    STORAGES.iter().position(|&known| known == storage).unwrap_or_default() as u8
+    STORAGES.iter().find(|known| known.1 == storage).map_or(u8::MAX, |known| known.0)
+}
+
+fn storage(code: u8) -> Option<Storage> {
+    STORAGES.iter().find(|known| known.0 == code).map(|known| known.1)
 }
 
 /// Where the bytes of each row of an index are in its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layout {
-    /// The place of its storage in [`STORAGES`].
-    storage: usize,
+    /// The code of its storage in [`STORAGES`].
+    storage: u8,
     dim: u64,
     rows: u64,
     /// Whether it is that of [`Cells`].
@@ -172,12 +183,10 @@ impl Layout {
         let [f32s, f16s, int8s] = [4, 2, 1].map(|bytes| self.dim.checked_mul(bytes));
         let (scale, flag) = (Some(4), Some(1));
         // Bytes of a row in each column; one column lies after the other.
-        let vectors = match STORAGES.get(self.storage)? {
-            Storage::F32 => vec![f32s],
-            Storage::F16 => vec![f16s],
+        let vectors = match storage(self.storage)? {
+            Storage::F32 | Storage::Int4F32 => vec![f32s],
+            Storage::F16 | Storage::Int4F16 => vec![f16s],
             Storage::Int8 | Storage::Int4Int8 => vec![int8s, scale],
-            Storage::Int8F16 => vec![int8s, scale, f16s],
-            Storage::Int8F32 => vec![int8s, scale, f32s],
         };
         let cell = self.cells.then_some(Some(4));
         let mut end = HEAD;
@@ -287,8 +296,8 @@ fn write_columns(
             write_column(out, bytes, *dim, places.clone(), |x| x.to_le_bytes())?;
             write_column(out, scales, 1, places, |x| x.to_le_bytes())
         }
-        // Made anew of the bytes when read.
-        Numbers::Int4 { .. } => Ok(()),
+        // Made anew of the other copy when read.
+        Numbers::Int4(_) => Ok(()),
     }
 }
 
@@ -339,7 +348,7 @@ fn read_rows(input: &mut Take<impl Read>, expected: u8) -> Result<Exact, Fault> 
         }
         .into());
     }
-    let storage = *STORAGES.get(usize::from(storage)).ok_or("a storage that this version does not know")?;
+    let storage = self::storage(storage).ok_or("a storage that this version does not know")?;
     let (dim, rows) = (read_count(input)?, read_count(input)?);
     let numbers = dim.checked_mul(rows).ok_or(TOO_MANY)?;
     let live = read_numbers(input, rows, |[x]: [u8; 1]| x)?;
@@ -356,20 +365,12 @@ fn read_rows(input: &mut Take<impl Read>, expected: u8) -> Result<Exact, Fault> 
         let v = read_numbers(input, numbers, f16::from_le_bytes)?;
         if v.iter().all(|x| x.is_finite()) { Ok(Numbers::F16(v)) } else { Err(Fault::from(NOT_FINITE)) }
     };
-    let int8 = |input: &mut Take<_>| read_int8(input, dim, rows);
-    let (scanned, kept) = match storage {
-        Storage::F32 => (f32s(input)?, None),
-        Storage::F16 => (f16s(input)?, None),
-        Storage::Int8 => (int8(input)?, None),
-        Storage::Int8F16 => (int8(input)?, Some(f16s(input)?)),
-        Storage::Int8F32 => (int8(input)?, Some(f32s(input)?)),
-        Storage::Int4Int8 => {
-            let kept = Vectors::new(dim, int8(input)?);
-            let scanned = kept.halved().ok_or("bytes of which no half-bytes can be made")?;
-            (scanned.numbers, Some(kept.numbers))
-        }
+    let best = match storage {
+        Storage::F32 | Storage::Int4F32 => f32s(input)?,
+        Storage::F16 | Storage::Int4F16 => f16s(input)?,
+        Storage::Int8 | Storage::Int4Int8 => read_int8(input, dim, rows)?,
     };
-    Ok(Exact::from_parts(Copies::from_parts(dim, storage, scanned, kept)?, live))
+    Ok(Exact::from_parts(Copies::from_best(dim, storage, best)?, live))
 }
 
 fn read_int8(input: &mut Take<impl Read>, dim: usize, rows: usize) -> Result<Numbers, Fault> {
@@ -437,7 +438,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("index");
         let probes = faces(2, 20, 1, 12);
-        for storage in STORAGES {
+        for (_, storage) in STORAGES {
             let before = exact(storage);
             before.save(&file).unwrap();
             let mut after = Exact::open(&file).unwrap();
@@ -480,7 +481,7 @@ mod tests {
 
     #[test]
     fn a_row_wiped_by_its_layout_is_as_if_removed() {
-        for storage in STORAGES {
+        for (_, storage) in STORAGES {
             let mut exact = exact(storage);
             let mut cells = Cells::build(exact.clone(), CellsOptions::default()).unwrap();
             let [mut rows, mut grouped] = [Vec::new(), Vec::new()];

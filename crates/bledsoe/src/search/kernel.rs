@@ -6,7 +6,7 @@
 
 use half::{f16, slice::HalfFloatSliceExt};
 
-use super::half_bytes;
+use super::half_bytes::{LANES, Lanes, Probe, RAISED};
 
 /// The vector registers to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,16 +91,23 @@ impl Simd {
         }
     }
 
-    /// As [`Simd::int8`], of rows of [`half_bytes`].
-    pub(super) fn int4<const P: usize>(self, rows: &[u8], probes: [&[i8]; P], sums: [i32; P], out: &mut [[i32; P]]) {
+    /// `out[p][b]` becomes the inner products of probe `p` and the rows of block `b`, as exact as their scales are. There
+    /// are as many blocks as `scales`, of rows as many words long as the probes.
+    pub(super) fn int4<const P: usize>(
+        self,
+        blocks: &[Lanes],
+        scales: &[[f32; LANES]],
+        probes: [&Probe; P],
+        out: [&mut [[f32; LANES]]; P],
+    ) {
         match self {
             // SAFETY: `available` found the features.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { x86::int4_avx512(rows, probes, sums, out) },
+            Self::Avx512 => unsafe { x86::int4_avx512(blocks, scales, probes, out) },
             // SAFETY: `available` found the features.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { x86::int4_avx2(rows, probes, sums, out) },
-            Self::Plain => each_row_of_halves(rows, probes, sums, out, int4_dot),
+            Self::Avx2 => unsafe { x86::int4_avx2(blocks, scales, probes, out) },
+            Self::Plain => each_block(blocks, scales, probes, out, int4_products),
         }
     }
 }
@@ -118,22 +125,24 @@ fn each_row<R, Q, O, const P: usize>(
     }
 }
 
-/// The products of halves that are still raised; what that makes too much is taken off after `dot`. It gets the row, and
-/// of each probe the numbers that meet the lower halves and those that meet the upper: of an odd count, one fewer.
+/// `products` gets a block, the probes, and of each probe what to begin with: what halves are raised by makes the products
+/// too much by it.
 #[inline(always)]
-fn each_row_of_halves<const P: usize>(
-    rows: &[u8],
-    probes: [&[i8]; P],
-    sums: [i32; P],
-    out: &mut [[i32; P]],
-    mut dot: impl FnMut(&[u8], [(&[i8], &[i8]); P]) -> [i32; P],
+fn each_block<const P: usize>(
+    blocks: &[Lanes],
+    scales: &[[f32; LANES]],
+    probes: [&Probe; P],
+    mut out: [&mut [[f32; LANES]]; P],
+    mut products: impl FnMut(&[Lanes], [&[[i32; 2]]; P], [i32; P]) -> [[i32; LANES]; P],
 ) {
-    let Some(width) = probes.first().map(|p| p.len().div_ceil(2)) else { return };
-    let probes = probes.map(|p| p.split_at(width));
-    for (row, out) in rows.chunks_exact(width).zip(out) {
-        *out = dot(row, probes);
-        for (product, sum) in out.iter_mut().zip(sums) {
-            *product -= i32::from(half_bytes::RAISED) * sum;
+    let Some(width) = probes.first().map(|p| p.words.len()) else { return };
+    let words = probes.map(|p| &p.words[..width]);
+    let begin = probes.map(|probe| -i32::from(RAISED) * probe.sum);
+    for (b, (block, scales)) in blocks.chunks_exact(width).zip(scales).enumerate() {
+        let products = products(block, words, begin);
+        for ((out, products), probe) in out.iter_mut().zip(products).zip(probes) {
+            let scale = probe.scale;
+            out[b] = std::array::from_fn(|lane| products[lane] as f32 * (scales[lane] * scale));
         }
     }
 }
@@ -180,12 +189,19 @@ fn int8_dot<const P: usize>(row: &[i8], probes: [&[i8]; P]) -> [i32; P] {
 }
 
 #[inline(always)]
-fn int4_dot<const P: usize>(row: &[u8], probes: [(&[i8], &[i8]); P]) -> [i32; P] {
-    probes.map(|(below, above)| {
-        let below: i32 = row.iter().zip(below).map(|(&pair, &y)| i32::from(pair & 15) * i32::from(y)).sum();
-        let above: i32 = row.iter().zip(above).map(|(&pair, &y)| i32::from(pair >> 4) * i32::from(y)).sum();
-        below + above
-    })
+fn int4_products<const P: usize>(block: &[Lanes], probes: [&[[i32; 2]]; P], begin: [i32; P]) -> [[i32; LANES]; P] {
+    let mut products = begin.map(|begin| [begin; LANES]);
+    for (products, probe) in products.iter_mut().zip(probes) {
+        for (word, probe) in block.iter().zip(probe) {
+            let [lower, upper] = probe.map(|four| four.to_ne_bytes().map(|x| i32::from(x.cast_signed())));
+            for (product, pairs) in products.iter_mut().zip(word.0) {
+                for ((pair, x), y) in pairs.into_iter().zip(lower).zip(upper) {
+                    *product += i32::from(pair & 15) * x + i32::from(pair >> 4) * y;
+                }
+            }
+        }
+    }
+    products
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -193,18 +209,20 @@ fn int4_dot<const P: usize>(row: &[u8], probes: [(&[i8], &[i8]); P]) -> [i32; P]
 #[allow(clippy::redundant_closure)]
 mod x86 {
     use std::arch::x86_64::{
-        __m512i, _mm_add_epi32, _mm_loadu_si128, _mm_storeu_si128, _mm256_add_epi32, _mm256_castsi256_si128,
-        _mm256_cvtph_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-        _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_epi32, _mm512_and_si512, _mm512_castsi512_si256,
-        _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_fmadd_ps, _mm512_loadu_ps,
-        _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_setzero_ps,
-        _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
-        _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
+        __m512i, _mm_add_epi32, _mm_loadu_si128, _mm_storeu_si128, _mm256_add_epi16, _mm256_add_epi32,
+        _mm256_and_si256, _mm256_castsi256_si128, _mm256_cvtph_ps, _mm256_extracti128_si256, _mm256_fmadd_ps,
+        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi8,
+        _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_ps, _mm256_srli_epi16, _mm256_storeu_ps,
+        _mm256_storeu_si256, _mm512_add_epi32, _mm512_and_si512, _mm512_castsi512_si256, _mm512_cvtph_ps,
+        _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps,
+        _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_set1_epi32,
+        _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512,
+        _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
     };
 
     use half::f16;
 
-    use super::{each_row, each_row_of_halves, f32_dot, fold, int4_dot, int8_dot};
+    use super::{LANES, Lanes, Probe, each_block, each_row, f32_dot, fold, int8_dot};
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     pub(super) fn f32_avx512<const P: usize>(rows: &[f32], probes: [&[f32]; P], out: &mut [[f32; P]]) {
@@ -305,37 +323,33 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    pub(super) fn int4_avx512<const P: usize>(rows: &[u8], probes: [&[i8]; P], sums: [i32; P], out: &mut [[i32; P]]) {
+    pub(super) fn int4_avx512<const P: usize>(
+        blocks: &[Lanes],
+        scales: &[[f32; LANES]],
+        probes: [&Probe; P],
+        out: [&mut [[f32; LANES]]; P],
+    ) {
         let low = _mm512_set1_epi8(15);
-        each_row_of_halves(rows, probes, sums, out, |row, probes| {
-            let halves = |pairs| (_mm512_and_si512(pairs, low), _mm512_and_si512(_mm512_srli_epi16::<4>(pairs), low));
-            let (blocks, rest) = row.as_chunks::<64>();
-            // Of an odd count, the last upper half meets nothing.
-            let even = probes.first().is_some_and(|probe| probe.1.len() == row.len());
-            let (blocks, rest) = match blocks.split_last() {
-                Some((last, blocks)) if rest.is_empty() && !even => (blocks, &last[..]),
-                _ => (blocks, rest),
-            };
-            let mut totals = [_mm512_setzero_si512(); P];
-            for (i, block) in blocks.iter().enumerate() {
-                // SAFETY: a block is 64 bytes.
-                let (lower, upper) = halves(unsafe { _mm512_loadu_si512(block.as_ptr().cast()) });
-                for (total, probe) in totals.iter_mut().zip(&probes) {
-                    // SAFETY: the slice is 64 bytes.
-                    let below = unsafe { _mm512_loadu_si512(probe.0[64 * i..64 * i + 64].as_ptr().cast()) };
-                    // SAFETY: the slice is 64 bytes.
-                    let above = unsafe { _mm512_loadu_si512(probe.1[64 * i..64 * i + 64].as_ptr().cast()) };
-                    *total = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(*total, lower, below), upper, above);
+        each_block(blocks, scales, probes, out, |block, probes, begin| {
+            // Lower and upper halves apart, for each multiplication waits for the one before.
+            let mut totals = begin.map(|begin| [_mm512_set1_epi32(begin), _mm512_setzero_si512()]);
+            for (w, word) in block.iter().enumerate() {
+                // SAFETY: a word of sixteen rows is 64 bytes.
+                let pairs = unsafe { _mm512_load_si512(word.0.as_ptr().cast()) };
+                let (lower, upper) =
+                    (_mm512_and_si512(pairs, low), _mm512_and_si512(_mm512_srli_epi16::<4>(pairs), low));
+                for ([below, above], probe) in totals.iter_mut().zip(&probes) {
+                    let [x, y] = &probe[w];
+                    *below = _mm512_dpbusd_epi32(*below, lower, _mm512_set1_epi32(*x));
+                    *above = _mm512_dpbusd_epi32(*above, upper, _mm512_set1_epi32(*y));
                 }
             }
-            if !rest.is_empty() {
-                let (lower, upper) = halves(part(rest));
-                for (total, probe) in totals.iter_mut().zip(&probes) {
-                    let (below, above) = (part(&probe.0[64 * blocks.len()..]), part(&probe.1[64 * blocks.len()..]));
-                    *total = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(*total, lower, below), upper, above);
-                }
-            }
-            add_up(totals)
+            totals.map(|[lower, upper]| {
+                let mut products = [0; LANES];
+                // SAFETY: the array is 64 bytes.
+                unsafe { _mm512_storeu_si512(products.as_mut_ptr().cast(), _mm512_add_epi32(lower, upper)) };
+                products
+            })
         });
     }
 
@@ -376,14 +390,44 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) fn int4_avx2<const P: usize>(rows: &[u8], probes: [&[i8]; P], sums: [i32; P], out: &mut [[i32; P]]) {
-        each_row_of_halves(rows, probes, sums, out, |row, probes| int4_dot(row, probes));
+    pub(super) fn int4_avx2<const P: usize>(
+        blocks: &[Lanes],
+        scales: &[[f32; LANES]],
+        probes: [&Probe; P],
+        out: [&mut [[f32; LANES]]; P],
+    ) {
+        let (low, ones) = (_mm256_set1_epi8(15), _mm256_set1_epi16(1));
+        each_block(blocks, scales, probes, out, |block, probes, begin| {
+            let mut totals = begin.map(|begin| [_mm256_set1_epi32(begin); 2]);
+            for (w, word) in block.iter().enumerate() {
+                for (eight, pairs) in word.0.as_chunks::<8>().0.iter().enumerate() {
+                    // SAFETY: a word of eight rows is 32 bytes.
+                    let pairs = unsafe { _mm256_loadu_si256(pairs.as_ptr().cast()) };
+                    let lower = _mm256_and_si256(pairs, low);
+                    let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(pairs), low);
+                    for (totals, probe) in totals.iter_mut().zip(&probes) {
+                        let [x, y] = probe[w].map(|four| _mm256_set1_epi32(four));
+                        // Four products of at most 15 and 127 in 16 bits.
+                        let two = _mm256_add_epi16(_mm256_maddubs_epi16(lower, x), _mm256_maddubs_epi16(upper, y));
+                        totals[eight] = _mm256_add_epi32(totals[eight], _mm256_madd_epi16(two, ones));
+                    }
+                }
+            }
+            totals.map(|totals| {
+                let mut products = [0; LANES];
+                for (products, total) in products.as_chunks_mut::<8>().0.iter_mut().zip(totals) {
+                    // SAFETY: the array is 32 bytes.
+                    unsafe { _mm256_storeu_si256(products.as_mut_ptr().cast(), total) };
+                }
+                products
+            })
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::half_bytes::WORD, *};
 
     /// Lengths on both sides of every register's width.
     const LENGTHS: [usize; 12] = [1, 7, 8, 15, 16, 17, 63, 64, 65, 127, 128, 513];
@@ -456,25 +500,36 @@ mod tests {
 
     #[test]
     fn half_bytes_are_multiplied_exactly() {
+        const BLOCKS: usize = 3;
         let mut random = fastrand::Rng::with_seed(3);
         for simd in Simd::available() {
-            for dim in LENGTHS {
-                let bytes = |random: &mut fastrand::Rng| (0..dim).map(|_| random.i8(-127..=127)).collect();
-                let width = dim.div_ceil(2);
-                let mut rows = vec![0; ROWS * width];
-                for row in rows.chunks_mut(width) {
-                    let bytes: Vec<i8> = bytes(&mut random);
-                    half_bytes::pack(&bytes, row);
-                }
-                let probes: [Vec<i8>; 4] = std::array::from_fn(|_| bytes(&mut random));
-                let sums = [0, 1, 2, 3].map(|p| probes[p].iter().map(|&x| i32::from(x)).sum());
-                let mut out = [[0; 4]; ROWS];
-                simd.int4(&rows, [&probes[0], &probes[1], &probes[2], &probes[3]], sums, &mut out);
-                for (row, out) in rows.chunks(width).zip(out) {
-                    for (probe, product) in probes.iter().zip(out) {
-                        let plain: i32 =
-                            half_bytes::unpack(row).zip(probe).map(|(x, &y)| i32::from(x) * i32::from(y)).sum();
-                        assert_eq!(product, plain, "{simd:?} {dim}");
+            for width in [1, 2, 7, 16, 65] {
+                // The extremes are where 16 bits could overflow.
+                let mut blocks = vec![Lanes::default(); BLOCKS * width];
+                let pairs = blocks.iter_mut().flat_map(|lanes| lanes.0.as_flattened_mut());
+                pairs.for_each(|pair| *pair = [0, 255, random.u8(..)][random.usize(..3)]);
+                let mut byte = || [-127, 127, random.i8(-127..=127)][random.usize(..3)];
+                let bytes: [Vec<i8>; 4] = std::array::from_fn(|_| (0..width * WORD).map(|_| byte()).collect());
+                let probes = bytes.each_ref().map(|bytes| Probe::new(bytes, 1.0));
+                let probes = probes.each_ref();
+                // Of such a scale products stay whole numbers.
+                let scales: [[f32; LANES]; BLOCKS] =
+                    std::array::from_fn(|block| std::array::from_fn(|lane| (1 << ((block + lane) % 5)) as f32));
+                let mut out = [[[0.0; LANES]; BLOCKS]; 4];
+                simd.int4(&blocks, &scales, probes, out.each_mut().map(|out| &mut out[..]));
+                for (p, out) in out.into_iter().enumerate() {
+                    let mut alone = [[0.0; LANES]; BLOCKS];
+                    simd.int4(&blocks, &scales, [probes[p]], [&mut alone]);
+                    assert_eq!(out, alone);
+                    for ((block, products), scales) in blocks.chunks(width).zip(out).zip(scales) {
+                        for lane in 0..LANES {
+                            let words = block.iter().map(|lanes| lanes.0[lane]);
+                            let halves =
+                                words.flat_map(|word| [word.map(|pair| pair & 15), word.map(|pair| pair >> 4)]);
+                            let numbers = halves.flatten().map(|half| i32::from(half) - 8).zip(&bytes[p]);
+                            let plain: i32 = numbers.map(|(x, &y)| x * i32::from(y)).sum();
+                            assert_eq!(products[lane], plain as f32 * scales[lane], "{simd:?} {width}");
+                        }
                     }
                 }
             }

@@ -5,8 +5,8 @@
 //!
 //! - [`Exact`] multiplies a probe with every row. One probe costs one reading of memory, so it pays to store few bytes
 //!   a vector: see [`Storage`].
-//! - [`Cells`] read only those rows that lie near the probe, three in ten. They may miss some, and building them takes
-//!   seconds. `docs/benchmarks.md` has the figures: below [`INDEX_PAYS`] rows, `Exact` is fast enough.
+//! - [`Cells`] read only those rows that lie near the probe, three in ten, and of many rows only their principal
+//!   components. They may miss some, and building them takes seconds. `docs/benchmarks.md` has the figures: below [`INDEX_PAYS`] rows, `Exact` is fast enough.
 //!
 //! Both give the same answer each time on the same machine, however many threads take part; equals are ordered by row.
 //!
@@ -15,7 +15,7 @@
 //!
 //! # fn main() -> bledsoe::Result<()> {
 //! let (ada, grace) = ([1.0, 0.0, 0.0], [0.0, 0.6, 0.8]);
-//! let mut index = Exact::new(3, Storage::Int8F16)?;
+//! let mut index = Exact::new(3, Storage::Int4F16)?;
 //! let rows = index.add(&[&ada, &grace])?;
 //!
 //! let probe = [0.0, 0.8, 0.6];
@@ -30,6 +30,7 @@
 //! ```
 
 mod cells;
+mod components;
 mod copies;
 mod exact;
 mod file;

@@ -2,10 +2,11 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use super::{
+    half_bytes::{self, HalfBytes},
+    kernel::Simd,
+};
 use half::f16;
-use rayon::prelude::*;
-
-use super::{half_bytes, kernel::Simd};
 
 /// The rows themselves. One buffer for all, so that a scan reads memory from end to end.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,11 +18,8 @@ pub(super) enum Numbers {
         bytes: Vec<i8>,
         scales: Vec<f32>,
     },
-    /// Each row is its half-bytes times its scale: the greatest of a row is ±7.
-    Int4 {
-        pairs: Vec<u8>,
-        scales: Vec<f32>,
-    },
+    /// As bytes, but the greatest of a row is ±7.
+    Int4(HalfBytes),
 }
 
 /// `n x dim` numbers.
@@ -37,6 +35,7 @@ pub(super) struct Vectors {
 pub(super) enum Probe<'a> {
     Float(Cow<'a, [f32]>),
     Int8 { bytes: Cow<'a, [i8]>, scale: f32, sum: i32 },
+    Int4(half_bytes::Probe),
 }
 
 /// How many rows fit a tile that stays in the fastest cache while several probes are multiplied with it.
@@ -49,15 +48,10 @@ impl Vectors {
         Self { dim, numbers, simd: Simd::detect() }
     }
 
-    /// Bytes once more, as half-bytes; none if these are no bytes.
-    pub(super) fn halved(&self) -> Option<Self> {
-        let Numbers::Int8 { bytes, scales } = &self.numbers else { return None };
-        let width = self.dim.div_ceil(2);
-        let mut pairs = vec![0; scales.len() * width];
-        let rows = pairs.par_chunks_mut(width.max(1)).zip(bytes.par_chunks(self.dim.max(1)));
-        rows.for_each(|(pairs, bytes)| half_bytes::pack(bytes, pairs));
-        let scales = scales.iter().map(|scale| scale * half_bytes::COARSER).collect();
-        Some(Self::new(self.dim, Numbers::Int4 { pairs, scales }))
+    /// Half-bytes of the `rows` vectors of `dim` numbers that `vector` gives by number.
+    pub(super) fn halves<'a>(dim: usize, rows: usize, vector: impl Fn(usize) -> Cow<'a, [f32]> + Sync) -> Self {
+        let half_bytes = HalfBytes::of_bytes(dim, rows, |row, bytes| quantise(&vector(row), bytes));
+        Self::new(dim, Numbers::Int4(half_bytes))
     }
 
     /// How many rows there are.
@@ -65,7 +59,18 @@ impl Vectors {
         match &self.numbers {
             Numbers::F32(v) => v.len() / self.dim,
             Numbers::F16(v) => v.len() / self.dim,
-            Numbers::Int8 { scales, .. } | Numbers::Int4 { scales, .. } => scales.len(),
+            Numbers::Int8 { scales, .. } => scales.len(),
+            Numbers::Int4(rows) => rows.rows(),
+        }
+    }
+
+    /// What a scan reads of each.
+    pub(super) fn row_bytes(&self) -> usize {
+        match &self.numbers {
+            Numbers::F32(_) => 4 * self.dim,
+            Numbers::F16(_) => 2 * self.dim,
+            Numbers::Int8 { .. } => self.dim,
+            Numbers::Int4(_) => self.dim.div_ceil(2),
         }
     }
 
@@ -78,10 +83,7 @@ impl Vectors {
                 bytes.reserve_exact(rows * self.dim);
                 scales.reserve_exact(rows);
             }
-            Numbers::Int4 { pairs, scales } => {
-                pairs.reserve_exact(rows * self.dim.div_ceil(2));
-                scales.reserve_exact(rows);
-            }
+            Numbers::Int4(v) => v.reserve(rows),
         }
     }
 
@@ -94,10 +96,7 @@ impl Vectors {
                 bytes.resize(bytes.len() + self.dim, 0);
                 scales.push(0.0);
             }
-            Numbers::Int4 { pairs, scales } => {
-                pairs.resize(pairs.len() + self.dim.div_ceil(2), 0);
-                scales.push(0.0);
-            }
+            Numbers::Int4(rows) => rows.push_zeros(),
         }
     }
 
@@ -108,10 +107,10 @@ impl Vectors {
             Numbers::F32(v) => v[place].copy_from_slice(vector),
             Numbers::F16(v) => v[place].iter_mut().zip(vector).for_each(|(y, &x)| *y = f16::from_f32(x)),
             Numbers::Int8 { bytes, scales } => scales[row] = quantise(vector, &mut bytes[place]),
-            Numbers::Int4 { pairs, scales } => {
+            Numbers::Int4(rows) => {
                 let mut bytes = vec![0; vector.len()];
-                scales[row] = quantise(vector, &mut bytes) * half_bytes::COARSER;
-                half_bytes::pack(&bytes, &mut pairs[place]);
+                let scale = quantise(vector, &mut bytes);
+                rows.set(row, &bytes, scale);
             }
         }
     }
@@ -126,45 +125,58 @@ impl Vectors {
                 bytes[place].fill(0);
                 scales[row] = 0.0;
             }
-            Numbers::Int4 { pairs, scales } => {
-                pairs[place].fill(0);
-                scales[row] = 0.0;
-            }
+            Numbers::Int4(rows) => rows.erase(row),
         }
     }
 
-    /// Writes `from` over `to`.
-    pub(super) fn copy(&mut self, from: usize, to: usize) {
-        let (source, start) = (self.place(from), self.place(to).start);
+    /// Puts each of two rows in the place of the other.
+    pub(super) fn swap(&mut self, a: usize, b: usize) {
         match &mut self.numbers {
-            Numbers::F32(v) => v.copy_within(source, start),
-            Numbers::F16(v) => v.copy_within(source, start),
+            Numbers::F32(v) => swap(v, self.dim, a, b),
+            Numbers::F16(v) => swap(v, self.dim, a, b),
             Numbers::Int8 { bytes, scales } => {
-                bytes.copy_within(source, start);
-                scales.copy_within(from..=from, to);
+                swap(bytes, self.dim, a, b);
+                scales.swap(a, b);
             }
-            Numbers::Int4 { pairs, scales } => {
-                pairs.copy_within(source, start);
-                scales.copy_within(from..=from, to);
-            }
+            Numbers::Int4(rows) => rows.swap(a, b),
         }
     }
 
-    /// Row `i` becomes what row `order[i]` was; what `order` does not name goes. Within the same memory.
+    /// Only the first `rows` stay.
+    fn truncate(&mut self, rows: usize) {
+        match &mut self.numbers {
+            Numbers::F32(v) => v.truncate(rows * self.dim),
+            Numbers::F16(v) => v.truncate(rows * self.dim),
+            Numbers::Int8 { bytes, scales } => {
+                bytes.truncate(rows * self.dim);
+                scales.truncate(rows);
+            }
+            Numbers::Int4(v) => v.truncate(rows),
+        }
+    }
+
+    /// Row `i` becomes what row `order[i]` was; what `order` does not name goes. No row is named twice. Within the same
+    /// memory.
     pub(super) fn arrange(&mut self, order: &[u32]) {
-        let width = self.width();
-        match &mut self.numbers {
-            Numbers::F32(v) => arrange(v, width, order),
-            Numbers::F16(v) => arrange(v, width, order),
-            Numbers::Int8 { bytes, scales } => {
-                arrange(bytes, width, order);
-                arrange(scales, 1, order);
-            }
-            Numbers::Int4 { pairs, scales } => {
-                arrange(pairs, width, order);
-                arrange(scales, 1, order);
+        let mut named = vec![false; self.rows()];
+        order.iter().for_each(|&row| named[row as usize] = true);
+        let mut from: Vec<Option<u32>> = order.iter().copied().map(Some).collect();
+        // Chains begin where nobody needs what is there; what is left then are cycles. Either way the first row is
+        // carried along, to where the last came from.
+        let chains = (0..order.len()).filter(|&row| !named[row]);
+        for start in chains.chain(0..order.len()) {
+            let mut to = start;
+            while let Some(source) = from.get_mut(to).and_then(Option::take) {
+                if source as usize == start {
+                    break;
+                }
+                self.swap(source as usize, to);
+                to = source as usize;
             }
         }
+        // Nothing of a row stays in memory that is not its own.
+        (order.len()..self.rows()).for_each(|row| self.erase(row));
+        self.truncate(order.len());
     }
 
     /// What `row` stands for.
@@ -174,25 +186,27 @@ impl Vectors {
             Numbers::F32(v) => v[place].to_vec(),
             Numbers::F16(v) => v[place].iter().map(|x| x.to_f32()).collect(),
             Numbers::Int8 { bytes, scales } => bytes[place].iter().map(|&x| f32::from(x) * scales[row]).collect(),
-            Numbers::Int4 { pairs, scales } => {
-                half_bytes::unpack(&pairs[place]).take(self.dim).map(|x| f32::from(x) * scales[row]).collect()
-            }
+            Numbers::Int4(rows) => rows.get(row),
         }
     }
 
     /// `vector` ready for these rows.
-    pub(super) fn probe<'a>(&self, vector: &'a [f32]) -> Probe<'a> {
+    pub(super) fn probe<'a>(&self, vector: impl Into<Cow<'a, [f32]>>) -> Probe<'a> {
+        let vector = vector.into();
         match &self.numbers {
-            Numbers::F32(_) | Numbers::F16(_) => Probe::Float(vector.into()),
-            Numbers::Int8 { .. } | Numbers::Int4 { .. } => {
+            Numbers::F32(_) | Numbers::F16(_) => Probe::Float(vector),
+            Numbers::Int8 { .. } | Numbers::Int4(_) => {
                 let mut bytes = vec![0; vector.len()];
-                let scale = quantise(vector, &mut bytes);
-                Probe::Int8 { scale, sum: sum(&bytes), bytes: bytes.into() }
+                let scale = quantise(&vector, &mut bytes);
+                if let Numbers::Int4(_) = self.numbers {
+                    return Probe::Int4(half_bytes::Probe::new(&bytes, scale));
+                }
+                Probe::Int8 { scale, sum: bytes.iter().map(|&x| i32::from(x)).sum(), bytes: bytes.into() }
             }
         }
     }
 
-    /// The similarity of `probe` and `row`.
+    /// The similarity of `probe` and `row`; not of half-bytes, which are only scanned.
     #[inline]
     pub(super) fn similarity(&self, row: usize, probe: &Probe<'_>) -> f32 {
         let place = self.place(row);
@@ -204,10 +218,6 @@ impl Vectors {
                 self.simd.int8(&bytes[place], [values], [*sum], &mut int);
                 float = [[rescaled(int[0][0], scales[row], *scale)]];
             }
-            (Numbers::Int4 { pairs, scales }, Probe::Int8 { bytes: values, scale, sum }) => {
-                self.simd.int4(&pairs[place], [values], [*sum], &mut int);
-                float = [[rescaled(int[0][0], scales[row], *scale)]];
-            }
             _ => debug_assert!(false, "a probe made for other rows"),
         }
         float[0][0]
@@ -215,12 +225,11 @@ impl Vectors {
 
     /// Calls `found(probe, first row, similarities)` for each of `probes` and some rows of `rows` after the others.
     pub(super) fn scan(&self, rows: Range<usize>, probes: &[&Probe<'_>], mut found: impl FnMut(usize, usize, &[f32])) {
-        let bytes = match &self.numbers {
-            Numbers::F32(_) => 4,
-            Numbers::F16(_) => 2,
-            Numbers::Int8 { .. } | Numbers::Int4 { .. } => 1,
-        };
-        let tile = (TILE_BYTES / (bytes * self.width())).clamp(4, MOST_IN_TILE);
+        if let Numbers::Int4(halves) = &self.numbers {
+            let probes: Vec<_> = probes.iter().filter_map(|&probe| probe.of_half_bytes()).collect();
+            return halves.scan(self.simd, rows, &probes, found);
+        }
+        let tile = (TILE_BYTES / self.row_bytes()).clamp(4, MOST_IN_TILE);
         let (fours, rest) = probes.as_chunks::<4>();
         // A scan may be short: only what is needed.
         let of_fours = if fours.is_empty() { 0 } else { tile };
@@ -244,22 +253,17 @@ impl Vectors {
         }
     }
 
-    /// How many places of the buffer a row takes.
-    fn width(&self) -> usize {
-        if let Numbers::Int4 { .. } = self.numbers { self.dim.div_ceil(2) } else { self.dim }
-    }
-
     fn place(&self, row: usize) -> Range<usize> {
-        row * self.width()..(row + 1) * self.width()
+        row * self.dim..(row + 1) * self.dim
     }
 
     #[inline]
     fn products<const P: usize>(&self, rows: Range<usize>, probes: [&Probe<'_>; P], out: &mut [[f32; P]]) {
-        let numbers = rows.start * self.width()..rows.end * self.width();
+        let numbers = rows.start * self.dim..rows.end * self.dim;
         let floats = || {
             probes.map(|probe| match probe {
                 Probe::Float(values) => &**values,
-                Probe::Int8 { .. } => &[],
+                Probe::Int8 { .. } | Probe::Int4(_) => &[],
             })
         };
         let mut stack = [[0; P]; MOST_IN_TILE];
@@ -267,7 +271,7 @@ impl Vectors {
         let ints = || {
             probes.map(|probe| match probe {
                 Probe::Int8 { bytes, .. } => &**bytes,
-                Probe::Float(_) => &[],
+                Probe::Float(_) | Probe::Int4(_) => &[],
             })
         };
         let sums = probes.map(Probe::sum);
@@ -278,10 +282,8 @@ impl Vectors {
                 self.simd.int8(&bytes[numbers], ints(), sums, products);
                 scales
             }
-            Numbers::Int4 { pairs, scales } => {
-                self.simd.int4(&pairs[numbers], ints(), sums, products);
-                scales
-            }
+            // Scanned as they lie.
+            Numbers::Int4(_) => return,
         };
         let scale = probes.map(Probe::scale);
         for ((out, product), row) in out.iter_mut().zip(products).zip(&scales[rows]) {
@@ -293,16 +295,20 @@ impl Vectors {
 }
 
 impl Probe<'_> {
+    fn of_half_bytes(&self) -> Option<&half_bytes::Probe> {
+        if let Self::Int4(probe) = self { Some(probe) } else { None }
+    }
+
     fn sum(&self) -> i32 {
         match self {
-            Self::Float(_) => 0,
+            Self::Float(_) | Self::Int4(_) => 0,
             Self::Int8 { sum, .. } => *sum,
         }
     }
 
     fn scale(&self) -> f32 {
         match self {
-            Self::Float(_) => 1.0,
+            Self::Float(_) | Self::Int4(_) => 1.0,
             Self::Int8 { scale, .. } => *scale,
         }
     }
@@ -314,30 +320,12 @@ fn rescaled(product: i32, row: f32, probe: f32) -> f32 {
     product as f32 * (row * probe)
 }
 
-/// [`Vectors::arrange`] of rows of `width` numbers. No row is named twice.
-fn arrange<T: Copy + Default>(numbers: &mut Vec<T>, width: usize, order: &[u32]) {
-    let mut named = vec![false; numbers.len() / width];
-    order.iter().for_each(|&row| named[row as usize] = true);
-    let mut from: Vec<Option<u32>> = order.iter().copied().map(Some).collect();
-    let mut first = vec![T::default(); width];
-    // Chains begin where nobody needs what was there; what is left then are cycles.
-    let chains = (0..order.len()).filter(|&row| !named[row]);
-    for start in chains.chain(0..order.len()) {
-        let mut to = start;
-        first.copy_from_slice(&numbers[start * width..(start + 1) * width]);
-        while let Some(source) = from.get_mut(to).and_then(Option::take) {
-            let source = source as usize;
-            if source == start {
-                numbers[to * width..(to + 1) * width].copy_from_slice(&first);
-                break;
-            }
-            numbers.copy_within(source * width..(source + 1) * width, to * width);
-            to = source;
-        }
+/// [`Vectors::swap`] of rows of `dim` numbers.
+fn swap<T>(numbers: &mut [T], dim: usize, a: usize, b: usize) {
+    if a != b {
+        let (before, after) = numbers.split_at_mut(a.max(b) * dim);
+        before[a.min(b) * dim..][..dim].swap_with_slice(&mut after[..dim]);
     }
-    // Nothing of a row stays in memory that is not its own.
-    numbers[order.len() * width..].fill(T::default());
-    numbers.truncate(order.len() * width);
 }
 
 /// Bytes proportional to `vector`, the greatest ±127, and the scale that turns them back.
@@ -354,10 +342,6 @@ fn quantise(vector: &[f32], bytes: &mut [i8]) -> f32 {
     scale
 }
 
-fn sum(bytes: &[i8]) -> i32 {
-    bytes.iter().map(|&x| i32::from(x)).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -366,15 +350,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_are_arranged_as_told(rows in 0..60usize, kept in 0..60usize, width in 1..4usize, seed: u64) {
-            let before: Vec<u32> = (1..=(rows * width) as u32).collect();
+        fn rows_are_arranged_as_told(rows in 0..60usize, kept in 0..60usize, dim in 1..20usize, seed: u64) {
+            let mut random = fastrand::Rng::with_seed(seed);
             let mut order: Vec<u32> = (0..rows as u32).collect();
-            fastrand::Rng::with_seed(seed).shuffle(&mut order);
+            random.shuffle(&mut order);
             order.truncate(kept);
-            let after: Vec<u32> = order.iter().flat_map(|&row| &before[row as usize * width..][..width]).copied().collect();
-            let mut arranged = before.clone();
-            arrange(&mut arranged, width, &order);
-            prop_assert_eq!(arranged, after);
+            for numbers in [
+                Numbers::F32(Vec::new()),
+                Numbers::F16(Vec::new()),
+                Numbers::Int8 { bytes: Vec::new(), scales: Vec::new() },
+                Numbers::Int4(HalfBytes::of_bytes(dim, 0, |_, _| 0.0)),
+            ] {
+                let mut vectors = Vectors::new(dim, numbers);
+                for row in 0..rows {
+                    vectors.push_zeros();
+                    vectors.set(row, &(0..dim).map(|_| random.f32()).collect::<Vec<_>>());
+                }
+                let after: Vec<_> = order.iter().map(|&row| vectors.get(row as usize)).collect();
+                vectors.arrange(&order);
+                let arranged: Vec<_> = (0..vectors.rows()).map(|row| vectors.get(row)).collect();
+                prop_assert_eq!(arranged, after);
+            }
         }
     }
 }

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::super::vectors::{Numbers, Vectors};
+use super::super::{
+    copies::Copies,
+    vectors::{Numbers, Vectors},
+};
 
 /// Bytes, for only their order matters: a row goes to the centre it is most like. One without rows is zeros.
 pub(super) type Centres = Vectors;
@@ -24,7 +27,7 @@ pub(super) fn none(dim: usize) -> Centres {
 pub(super) fn nearest(centres: &Centres, count: usize, vector: impl Fn(usize) -> Vec<f32> + Sync) -> Vec<usize> {
     let of_block = |block: usize| {
         let vectors: Vec<_> = (block * BLOCK..count.min((block + 1) * BLOCK)).map(&vector).collect();
-        let probes: Vec<_> = vectors.iter().map(|vector| centres.probe(vector)).collect();
+        let probes: Vec<_> = vectors.iter().map(|vector| centres.probe(&**vector)).collect();
         let mut best = vec![(f32::NEG_INFINITY, 0); probes.len()];
         centres.scan(0..centres.rows(), &probes.iter().collect::<Vec<_>>(), |p, first, similarities| {
             // Without branches, so that all are compared at once.
@@ -67,11 +70,12 @@ pub(super) fn train(dim: usize, count: usize, of: usize, vector: impl Fn(usize) 
     centres
 }
 
-/// The centres of `cells`, which are places of `vectors`.
-pub(super) fn middles(vectors: &Vectors, cells: &[Range<usize>]) -> Centres {
-    let of_cell = |places: &Range<usize>| middle(places.clone().map(|place| vectors.get(place)));
+/// The centres of `cells`, which are places of `copies`, among what is scanned.
+pub(super) fn middles(copies: &Copies, cells: &[Range<usize>]) -> Centres {
+    let of_cell =
+        |places: &Range<usize>| middle(places.clone().map(|place| copies.components(copies.best().get(place))));
     let middles: Vec<_> = cells.par_iter().map(of_cell).collect();
-    let mut centres = none(vectors.dim);
+    let mut centres = none(copies.scanned.dim);
     for (centre, middle) in middles.into_iter().enumerate() {
         centres.push_zeros();
         if let Some(middle) = middle {

@@ -8,7 +8,7 @@
 
 mod centres;
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use rayon::prelude::*;
 
@@ -16,8 +16,8 @@ use self::centres::Centres;
 use super::{
     Exact, Index, Neighbour, Storage, check,
     copies::Copies,
-    top::Top,
-    vectors::{Probe, Vectors},
+    top::{Floor, Top},
+    vectors::Vectors,
 };
 use crate::{Error, Result};
 
@@ -81,6 +81,8 @@ impl Run {
 }
 
 const NOWHERE: u32 = u32::MAX;
+/// From so many rows on, their principal components are learnt: for fewer that takes as long as it saves.
+const COMPONENTS_FROM: usize = 100_000;
 /// Cells for each root of the number of rows.
 const CELLS: usize = 4;
 /// The end is at most this fraction of the rows, or so many.
@@ -92,8 +94,6 @@ const PROBES_A_THREAD: usize = 8;
 const PROBES: usize = 64;
 /// Rows read for each candidate, at the least.
 const ROWS_A_CANDIDATE: usize = 16;
-/// Below so many numbers to read, one thread is faster than waking the others.
-const ALONE: usize = 1 << 17;
 /// The most rows that one thread reads before it looks for other work.
 const PIECE: usize = 4096;
 
@@ -126,7 +126,15 @@ impl Cells {
         let rows = 0..live.len() as u32;
         let places = rows.clone().zip(live).map(|(place, live)| if live { place } else { NOWHERE }).collect();
         let runs = vec![Run { start: 0, len: rows.len() }];
-        Ok(Self { options, centres: centres::none(copies.dim()), copies, runs, rows: rows.collect(), places, free })
+        Ok(Self {
+            options,
+            centres: centres::none(copies.scanned.dim),
+            copies,
+            runs,
+            rows: rows.collect(),
+            places,
+            free,
+        })
     }
 
     /// The parts as a file holds them: rows in the order of their numbers, and the cell of each, below `count`, or
@@ -137,6 +145,7 @@ impl Cells {
     pub(super) fn from_parts(exact: Exact, options: CellsOptions, count: usize, cells: &[u32]) -> Result<Self> {
         let mut all = Self::ungrouped(exact, options)?;
         let live = all.live();
+        all.reduce(&live);
         let runs: Vec<usize> = live.iter().map(|row| cells[row.row as usize] as usize).collect();
         if count > all.rows() || runs.iter().any(|&run| run > count) {
             return Err(Error::Invalid("a row in a cell that is not there".into()));
@@ -218,19 +227,32 @@ impl Cells {
         all.filter(|row| row.place != NOWHERE).collect()
     }
 
+    /// Scans no more than the principal components, if there are enough rows to learn them.
+    fn reduce(&mut self, live: &[Live]) {
+        if live.len() >= COMPONENTS_FROM {
+            let places: Vec<usize> = live.iter().map(|row| row.place as usize).collect();
+            self.copies.reduce(&places);
+        }
+    }
+
     /// Puts all rows into their cells, around new centres if there are far too few for so many rows.
     fn regroup(&mut self) {
         let live = self.live();
         let mut runs: Vec<usize> = live.iter().map(|row| self.run(row.place as usize)).collect();
         let count = CELLS * live.len().isqrt();
-        let copy = self.copies.best();
-        if 2 * self.centres.rows() <= count {
-            self.centres = centres::train(self.dim(), count, live.len(), |i| copy.get(live[i].place as usize));
+        let anew = 2 * self.centres.rows() <= count;
+        if anew {
+            self.reduce(&live);
+        }
+        let copies = &self.copies;
+        let vector = |i: usize| copies.components(copies.best().get(live[i].place as usize)).into_owned();
+        if anew {
+            self.centres = centres::train(copies.scanned.dim, count, live.len(), vector);
             runs.fill(self.centres.rows());
         }
         let count = self.centres.rows();
         let late: Vec<usize> = (0..live.len()).filter(|&i| runs[i] == count).collect();
-        let cells = centres::nearest(&self.centres, late.len(), |i| copy.get(live[late[i]].place as usize));
+        let cells = centres::nearest(&self.centres, late.len(), |i| vector(late[i]));
         for (i, cell) in late.into_iter().zip(cells) {
             runs[i] = cell;
         }
@@ -257,42 +279,61 @@ impl Cells {
         self.copies.each_mut().for_each(|copy| copy.arrange(&from));
         self.rows = rows;
         let cells: Vec<Range<usize>> = self.runs[..count].iter().map(|run| run.places()).collect();
-        self.centres = centres::middles(self.copies.best(), &cells);
+        self.centres = centres::middles(&self.copies, &cells);
+    }
+
+    /// How many rows to read for `k` neighbours, at the least.
+    fn fewest(&self, k: usize) -> usize {
+        self.copies.candidates(k).saturating_mul(ROWS_A_CANDIDATE)
     }
 
     /// How many rows to read for `k` neighbours.
     fn target(&self, k: usize) -> usize {
         let share = (f64::from(self.options.read) * self.len() as f64).ceil() as usize;
-        share.max(self.copies.candidates(k).saturating_mul(ROWS_A_CANDIDATE)).min(self.len())
+        share.max(self.fewest(k)).min(self.len())
     }
 
-    /// The runs to read for a probe that is so similar to their centres, in their order: the end, and of the others the
-    /// nearest that together have `target` rows; some more, for cells of nearly one similarity are taken together.
-    fn chosen(&self, similarities: &[f32], target: usize) -> impl Iterator<Item = usize> {
+    /// The runs to read for a probe that is so similar to their centres, and whether they come later: first those that
+    /// together have `first` rows, then those that have `target` rows with them and the end. Some more each, for cells of
+    /// nearly one similarity are taken together.
+    fn chosen(&self, similarities: &[f32], first: usize, target: usize) -> Vec<(bool, usize)> {
         let end = self.centres.rows();
-        let step = |cell: usize| (((1.0 - similarities[cell]).max(0.0) * STEPS as f32) as usize).min(2 * STEPS);
+        let step = |similarity: &f32| (((1.0 - similarity).max(0.0) * STEPS as f32) as usize).min(2 * STEPS);
+        let steps: Vec<usize> = similarities.iter().map(step).collect();
         let mut rows = [0; 2 * STEPS + 1];
-        (0..end).for_each(|cell| rows[step(cell)] += self.runs[cell].len);
-        let mut read = self.runs[end].len;
-        let mut last = 0;
-        while read < target && last < rows.len() {
-            read += rows[last];
-            last += 1;
+        steps.iter().zip(&self.runs).for_each(|(&step, run)| rows[step] += run.len);
+        let (mut read, mut last) = (self.runs[end].len, 0);
+        let [first, last] = [first, target].map(|target| {
+            while read < target && last < rows.len() {
+                read += rows[last];
+                last += 1;
+            }
+            last
+        });
+        let mut chosen = Vec::new();
+        for (later, range) in [(false, 0..first), (true, first..last)] {
+            let runs = (0..end).filter(|&run| range.contains(&steps[run]) && self.runs[run].len > 0);
+            chosen.extend(runs.map(|run| (later, run)));
         }
-        (0..=end).filter(move |&run| self.runs[run].len > 0 && (run == end || step(run) < last))
+        chosen.extend((self.runs[end].len > 0).then_some((true, end)));
+        chosen
     }
 
-    /// What to read for `vectors`, in the order of places.
-    fn jobs(&self, vectors: &[&[f32]], target: usize) -> Jobs {
+    /// What to read for the probes of which `vectors` are the components: for each what is nearest to it at first, so that
+    /// it soon knows what is not near enough, and both in the order of places.
+    fn jobs(&self, vectors: &[Cow<'_, [f32]>], first: usize, target: usize) -> Jobs {
         let count = self.centres.rows();
         let mut similarities = vec![0.0; count * vectors.len()];
-        let probes: Vec<_> = vectors.iter().map(|vector| self.centres.probe(vector)).collect();
+        let probes: Vec<_> = vectors.iter().map(|vector| self.centres.probe(&**vector)).collect();
         self.centres.scan(0..count, &probes.iter().collect::<Vec<_>>(), |p, first, some| {
             similarities[p * count + first..][..some.len()].copy_from_slice(some);
         });
-        let mut pairs: Vec<(usize, usize)> = Vec::new();
+        // Runs, those of later once more, and probes.
+        let runs = self.runs.len();
+        let mut pairs: Vec<(u32, u32)> = Vec::new();
         for p in 0..vectors.len() {
-            pairs.extend(self.chosen(&similarities[p * count..(p + 1) * count], target).map(|run| (run, p)));
+            let chosen = self.chosen(&similarities[p * count..(p + 1) * count], first, target);
+            pairs.extend(chosen.into_iter().map(|(later, run)| ((usize::from(later) * runs + run) as u32, p as u32)));
         }
         // Stable, for that is fast where much is sorted already: each probe's runs are.
         pairs.sort();
@@ -301,45 +342,36 @@ impl Cells {
         for pairs in pairs.chunk_by(|a, b| a.0 == b.0) {
             let start = end;
             end += pairs.len();
-            let all = self.runs[pairs[0].0].places();
+            let all = self.runs[pairs[0].0 as usize % runs].places();
             let pieces = all.clone().step_by(PIECE).map(|first| first..all.end.min(first + PIECE));
             jobs.extend(pieces.map(|places| (places, start..end)));
         }
-        Jobs { jobs, probes: pairs.into_iter().map(|(_, p)| p).collect() }
+        Jobs { jobs, probes: pairs.into_iter().map(|(_, p)| p as usize).collect() }
     }
 
-    /// The `k` best of each probe. `among` is [`Jobs::probes`].
-    fn scan(&self, jobs: &[(Range<usize>, Range<usize>)], among: &[usize], probes: &[Probe<'_>], k: usize) -> Vec<Top> {
-        let mut tops = vec![Top::new(k); probes.len()];
-        let mut chosen = Vec::with_capacity(probes.len());
-        for (places, range) in jobs {
-            let among = &among[range.clone()];
-            chosen.clear();
-            chosen.extend(among.iter().map(|&p| &probes[p]));
-            self.copies.scan(places.clone(), &chosen, (&mut tops, among), |place| Some(self.rows[place] as usize));
-        }
-        tops
-    }
-
-    /// With `shared`, by all threads.
-    fn nearest_of_block(&self, vectors: &[&[f32]], k: usize, shared: bool) -> Vec<Vec<Neighbour>> {
+    /// By this thread alone, or by all.
+    fn nearest_of_block(&self, vectors: &[&[f32]], k: usize, alone: bool) -> Vec<Vec<Neighbour>> {
         let candidates = self.copies.candidates(k);
-        let target = self.target(k);
-        let Jobs { jobs, probes: among } = self.jobs(vectors, target);
-        let probes: Vec<_> = vectors.iter().map(|vector| self.copies.scanned.probe(vector)).collect();
-        let tops = if !shared || target * self.dim() * probes.len() < ALONE {
-            self.scan(&jobs, &among, &probes, candidates)
+        let (first, target) = (self.fewest(k), self.target(k));
+        let components: Vec<_> = vectors.iter().map(|&vector| self.copies.components(vector)).collect();
+        let Jobs { jobs, probes: among } = self.jobs(&components, first, target);
+        let probes: Vec<_> = components.into_iter().map(|components| self.copies.scanned.probe(components)).collect();
+        let floors: Vec<Floor> = probes.iter().map(|_| Floor::default()).collect();
+        let none = || floors.iter().map(|floor| Top::new(candidates, floor)).collect::<Vec<_>>();
+        let scan = |mut tops: Vec<_>, (places, range): &(Range<usize>, Range<usize>)| {
+            let among = &among[range.clone()];
+            let chosen: Vec<_> = among.iter().map(|&p| &probes[p]).collect();
+            self.copies.scan(places.clone(), &chosen, (&mut tops, among), |place| Some(self.rows[place] as usize));
+            tops
+        };
+        let tops = if alone {
+            jobs.iter().fold(none(), scan)
         } else {
-            let piece = jobs.len().div_ceil(4 * rayon::current_num_threads()).max(1);
-            let scans = jobs.par_chunks(piece).map(|jobs| self.scan(jobs, &among, &probes, candidates));
-            let merged = |a: Vec<Top>, b: Vec<Top>| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect();
-            scans.reduce_with(merged).unwrap_or_else(|| vec![Top::new(k); probes.len()])
+            let merged = |a: Vec<_>, b: Vec<_>| a.into_iter().zip(b).map(|(a, b): (Top<'_>, _)| a.merge(b)).collect();
+            jobs.par_iter().fold(none, scan).reduce(none, merged)
         };
         let place = |row: usize| self.places[row] as usize;
-        tops.into_iter()
-            .zip(vectors)
-            .map(|(top, vector)| self.copies.score(vector, top.into_sorted(), k, place))
-            .collect()
+        tops.into_iter().zip(vectors).map(|(top, vector)| self.copies.score(vector, top, k, alone, place)).collect()
     }
 }
 
@@ -360,7 +392,7 @@ impl Index for Cells {
         check(vectors, self.dim())?;
         countable(self.rows.len().max(self.places.len()) + vectors.len())?;
         let end = self.centres.rows();
-        let cells = centres::nearest(&self.centres, vectors.len(), |i| vectors[i].to_vec());
+        let cells = centres::nearest(&self.centres, vectors.len(), |i| self.copies.components(vectors[i]).into_owned());
         let mut rows = Vec::with_capacity(vectors.len());
         for (vector, cell) in vectors.iter().zip(cells) {
             let run = if self.has_room(cell) { cell } else { end };
@@ -370,7 +402,7 @@ impl Index for Cells {
             }
             let place = self.runs[run].places().end;
             self.runs[run].len += 1;
-            self.copies.each_mut().for_each(|copy| copy.set(place, vector));
+            self.copies.set(place, vector);
             let row = self.free.pop().unwrap_or_else(|| {
                 self.places.push(NOWHERE);
                 self.places.len() - 1
@@ -396,7 +428,7 @@ impl Index for Cells {
             self.runs[run].len -= 1;
             let last = self.runs[run].start + self.runs[run].len;
             for copy in self.copies.each_mut() {
-                copy.copy(last, place);
+                copy.swap(last, place);
                 copy.erase(last);
             }
             if self.runs[run].len == 0 && run < self.centres.rows() {
@@ -419,10 +451,15 @@ impl Index for Cells {
         }
         let threads = rayon::current_num_threads();
         if probes.len() < PROBES_A_THREAD * threads {
-            return Ok(self.nearest_of_block(probes, k, true));
+            // All on the threads of the pool, so that they are woken once.
+            return Ok(if self.copies.few(self.target(k), probes.len()) {
+                self.nearest_of_block(probes, k, true)
+            } else {
+                rayon::scope(|_| self.nearest_of_block(probes, k, false))
+            });
         }
         let block = probes.len().div_ceil(threads).min(PROBES);
-        Ok(probes.par_chunks(block).flat_map_iter(|block| self.nearest_of_block(block, k, false)).collect())
+        Ok(probes.par_chunks(block).flat_map_iter(|block| self.nearest_of_block(block, k, true)).collect())
     }
 }
 
@@ -431,7 +468,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::testing::{faces, recall, slices},
+        super::testing::{faces, recall, slices, unit},
         *,
     };
 
@@ -487,7 +524,7 @@ mod tests {
             dim in 2..70usize,
             k in 1..100usize,
             probes in 1..40usize,
-            storage in prop::sample::select(vec![Storage::F32, Storage::F16, Storage::Int8F16, Storage::Int4Int8]),
+            storage in prop::sample::select(vec![Storage::F32, Storage::F16, Storage::Int4Int8, Storage::Int4F16]),
             changes in changes(),
         ) {
             let mut exact = filled(&faces(seed, people, 3, dim), storage);
@@ -529,6 +566,38 @@ mod tests {
             cells.set_read(1.0).unwrap();
             let all = recall(&cells.nearest(&slices(&probes), 10).unwrap(), &vectors, &probes, 10);
             assert!(few >= 0.93 && few <= all, "{storage:?}: recall {few} of {all}");
+        }
+    }
+
+    /// As faces, but with less along each axis than along the one before.
+    fn varied(seed: u64, people: usize, photos: usize) -> Vec<Vec<f32>> {
+        let less = |vector: Vec<f32>| unit((0..).zip(vector).map(|(i, x)| x / (1.0 + i as f32 / 4.0)).collect());
+        faces(seed, people, photos, 48).into_iter().map(less).collect()
+    }
+
+    #[test]
+    fn of_many_rows_the_main_components_are_enough() {
+        let vectors = varied(9, COMPONENTS_FROM / 2, 2);
+        let probes = varied(10, 60, 1);
+        let mut cells = built(&vectors, 1.0);
+        assert!(cells.copies.scanned.dim < 48, "{} of 48", cells.copies.scanned.dim);
+        let found = cells.nearest(&slices(&probes), 10).unwrap();
+        let all = recall(&found, &vectors, &probes, 10);
+        assert!(all >= 0.95, "recall {all} of all cells");
+        cells.set_read(0.3).unwrap();
+        let few = recall(&cells.nearest(&slices(&probes), 10).unwrap(), &vectors, &probes, 10);
+        assert!(few >= 0.9 && few <= all, "recall {few}");
+
+        let rows = cells.add(&slices(&probes)).unwrap();
+        cells.remove(&[7, 11]).unwrap();
+        assert_sound(&cells);
+        let mut bytes = Vec::new();
+        cells.write(&mut bytes).unwrap();
+        let read = Cells::read(&*bytes, bytes.len() as u64, "index".as_ref()).unwrap();
+        for index in [cells, read] {
+            for (row, probe) in rows.iter().zip(&probes) {
+                assert_eq!(index.nearest(&[probe], 1).unwrap()[0][0].row, *row);
+            }
         }
     }
 
