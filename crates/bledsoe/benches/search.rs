@@ -111,7 +111,9 @@ fn build(faces: &Faces, file: &Path) {
     let cells = Cells::build(index, CellsOptions::default()).unwrap();
     let built = start.elapsed().as_secs_f64();
     let saved = seconds(|| cells.save(file).unwrap());
-    println!("{} x {}: {} cells built in {built:.1} s, saved in {saved:.1} s", faces.rows, faces.dim, cells.cells());
+    let (count, components) = (cells.cells(), cells.components());
+    println!("{} x {}: {count} cells built in {built:.1} s, saved in {saved:.1} s", faces.rows, faces.dim);
+    println!("{components} components are read");
     faces.truth();
 }
 

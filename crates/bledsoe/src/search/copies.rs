@@ -101,7 +101,11 @@ impl Copies {
     /// are too many, or all that is kept is scanned.
     pub(super) fn reduce(&mut self, of: &[usize]) {
         let Some(kept) = &self.kept else { return };
-        self.components = Components::learn(kept.dim, of.len(), |i| kept.get(of[i]));
+        let learnt = Components::learn(kept.dim, of.len(), |i| kept.get(of[i]));
+        if learnt.is_none() && self.components.is_none() {
+            return;
+        }
+        self.components = learnt;
         let dim = self.components.as_ref().map_or(kept.dim, Components::count);
         self.scanned = Vectors::halves(dim, kept.rows(), |row| self.components(kept.get(row)));
     }

@@ -6,6 +6,7 @@ use super::{
     gradient::{Gradients, Parts, place},
     image::Image,
     processor::for_each_processor,
+    screen::{self, CellBytes},
 };
 use crate::model::dlib::hog::PLANES;
 
@@ -33,6 +34,8 @@ pub struct Features {
     /// Cells of a row.
     pitch: usize,
     cells: Vec<Cell>,
+    /// The same as bytes, and one cell more; none where these do not pay.
+    bytes: Vec<CellBytes>,
 }
 
 impl Features {
@@ -41,18 +44,23 @@ impl Features {
         let cells = |pixels: usize| (pixels as f32 / cell as f32 + 0.5) as usize;
         let (across, down) = (cells(image.width()), cells(image.height()));
         if across < 3 || down < 3 {
-            return Self { rows: 0, columns: 0, margin: (0, 0), pitch: 0, cells: Vec::new() };
+            return Self { rows: 0, columns: 0, margin: (0, 0), pitch: 0, cells: Vec::new(), bytes: Vec::new() };
         }
         // The outermost cells lack a neighbour to be normalised with.
         let (rows, columns) = (down - 2, across - 2);
         let pitch = columns + filter_columns - 1;
         let margin = ((filter_columns - 1) / 2, (filter_rows - 1) / 2);
         let cells = vec![[0.0; 32]; (rows + filter_rows - 1) * pitch];
-        let mut features = Self { rows, columns, margin, pitch, cells };
+        let bytes = if screen::pays() { vec![[0; 32]; cells.len() + 1] } else { Vec::new() };
+        let mut features = Self { rows, columns, margin, pitch, cells, bytes };
         let histograms = Histograms::new(image, cell, across, down);
         let first = margin.1 * pitch + margin.0;
         for y in 0..rows {
-            normalise(&mut features.cells[first + y * pitch..][..columns], &histograms, y);
+            let row = first + y * pitch..first + y * pitch + columns;
+            normalise(&mut features.cells[row.clone()], &histograms, y);
+            if let Some(bytes) = features.bytes.get_mut(row.clone()) {
+                screen::round(&features.cells[row], bytes);
+            }
         }
         features
     }
@@ -70,6 +78,11 @@ impl Features {
     /// A row of cells.
     pub fn row(&self, y: usize) -> &[Cell] {
         &self.cells[y * self.pitch..][..self.pitch]
+    }
+
+    /// All cells from the beginning of row `y`, as bytes, and one more.
+    pub fn bytes(&self, y: usize) -> &[CellBytes] {
+        &self.bytes[y * self.pitch..]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::features::{Cell, Features};
+use super::{features::Features, screen::Screen};
 use crate::model::dlib::hog::{HogDetector, HogFilter};
 
 /// dlib's detector of frontal faces has five sub-detectors; so many are worked on at once.
@@ -42,6 +42,7 @@ impl Bank {
 #[derive(Debug)]
 struct Group<const N: usize> {
     thresholds: [f64; N],
+    screen: Option<Screen<N>>,
     /// For each row of cells, each cell and each half of its features: the weights of each filter.
     weights: Vec<[Lanes; N]>,
     row_length: usize,
@@ -57,25 +58,44 @@ impl<const N: usize> Group<N> {
                 weights[cell * CELL_LANES + plane / 16][n][plane % 16] = weight;
             }
         }
-        Self { thresholds: std::array::from_fn(|n| filters[n].threshold), weights, row_length }
+        let screen = Screen::new(filters, columns, rows);
+        Self { thresholds: std::array::from_fn(|n| filters[n].threshold), screen, weights, row_length }
     }
 
     fn scan(&self, features: &Features, min_score: f64, found: &mut impl FnMut(usize, usize, f32)) {
-        let mut sums = vec![[[0.0; 16]; N]; features.columns];
-        for row in 0..features.rows {
-            sums.fill([[0.0; 16]; N]);
-            for (y, weights) in self.weights.chunks_exact(self.row_length).enumerate() {
-                if features.filled_rows().contains(&(row + y)) {
-                    add_row(&mut sums, features.row(row + y), &features.filled_columns(), weights);
+        let mut tell = |row: usize, column: usize, sums: &[Lanes; N]| {
+            for (sum, threshold) in sums.iter().zip(self.thresholds) {
+                let score = f64::from(total(sum)) - threshold;
+                if score >= min_score {
+                    found(row, column, score as f32);
                 }
             }
-            for (column, sums) in sums.iter().enumerate() {
-                for (sum, threshold) in sums.iter().zip(self.thresholds) {
-                    let score = f64::from(total(sum)) - threshold;
-                    if score >= min_score {
-                        found(row, column, score as f32);
-                    }
+        };
+        let mut sums = vec![[[0.0; 16]; N]; features.columns];
+        for row in 0..features.rows {
+            if let Some(screen) = &self.screen {
+                for column in screen.columns(features, row, self.thresholds.map(|threshold| min_score + threshold)) {
+                    let mut sums = [[[0.0; 16]; N]];
+                    self.each_row(features, row, |cells, weights| {
+                        add_block(&mut sums, column, cells, &features.filled_columns(), weights);
+                    });
+                    tell(row, column, &sums[0]);
                 }
+                continue;
+            }
+            sums.fill([[0.0; 16]; N]);
+            self.each_row(features, row, |cells, weights| {
+                add_row(&mut sums, cells, &features.filled_columns(), weights);
+            });
+            sums.iter().enumerate().for_each(|(column, sums)| tell(row, column, sums));
+        }
+    }
+
+    /// Calls `add` with each row of cells that is not zeros, and the weights upon it when the filters are at `row`.
+    fn each_row(&self, features: &Features, row: usize, mut add: impl FnMut(&[Lanes], &[[Lanes; N]])) {
+        for (y, weights) in self.weights.chunks_exact(self.row_length).enumerate() {
+            if features.filled_rows().contains(&(row + y)) {
+                add(features.row(row + y).as_flattened().as_chunks().0, weights);
             }
         }
     }
@@ -92,8 +112,7 @@ fn total(lanes: &Lanes) -> f32 {
 /// of `filled` are zeros.
 ///
 /// Multiplications are fused with additions where the processor does so: the last bits of a score depend on it.
-fn add_row<const N: usize>(sums: &mut [[Lanes; N]], cells: &[Cell], filled: &Range<usize>, weights: &[[Lanes; N]]) {
-    let cells = cells.as_flattened().as_chunks().0;
+fn add_row<const N: usize>(sums: &mut [[Lanes; N]], cells: &[Lanes], filled: &Range<usize>, weights: &[[Lanes; N]]) {
     let (blocks, rest) = sums.as_chunks_mut::<POSITIONS>();
     let alone = blocks.len() * POSITIONS;
     for (i, sums) in blocks.iter_mut().enumerate() {
@@ -187,5 +206,55 @@ fn add_portable<const N: usize, const P: usize, const FUSED: bool>(
             }
         }
         *sums = total;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{detect::hog::image::Image, model::dlib::hog::PLANES, photo::Photo};
+
+    /// Filters of random weights over a picture of random blocks.
+    fn scores<const N: usize>(seed: u64, columns: usize, rows: usize) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let side = 160;
+        let blocks: Vec<u8> = (0..side * side / 16).map(|_| random.u8(..)).collect();
+        let grey = (0..side * side).map(|i| blocks[i / side / 4 * (side / 4) + i % side / 4]);
+        let photo = Photo::new(side as u32, side as u32, grey.flat_map(|x| [x; 3]).collect()).unwrap();
+        let features = Features::new(&Image::from(&photo), 8, (columns, rows));
+        let filters: [HogFilter; N] = std::array::from_fn(|_| HogFilter {
+            weights: (0..PLANES * columns * rows).map(|_| 0.1 * (random.f32() - 0.5)).collect(),
+            threshold: f64::from(random.f32()) - 0.5,
+        });
+        let mut group = Group::new(&filters, columns, rows);
+        let screened = |group: &Group<N>, least: f64| {
+            let mut found = Vec::new();
+            group.scan(&features, least, &mut |row, column, score| found.push((row, column, score.to_bits())));
+            found
+        };
+        let screen = group.screen.take();
+        let all = screened(&group, f64::NEG_INFINITY);
+        assert_eq!(all.len(), N * features.rows * features.columns);
+        let mut sorted: Vec<f32> = all.iter().map(|(_, _, score)| f32::from_bits(*score)).collect();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let least: Vec<f64> = [3, 30].map(|i| f64::from(sorted[i])).to_vec();
+        let plain: Vec<_> = least.iter().map(|&least| screened(&group, least)).collect();
+        let Some(screen) = screen else {
+            return eprintln!("SKIPPED: this processor has no fast products of bytes");
+        };
+        let need = group.thresholds.map(|threshold| least[0] + threshold);
+        let left: usize = (0..features.rows).map(|row| screen.columns(&features, row, need).len()).sum();
+        // Of one cell's products, rounding is the greater part.
+        assert!(2 * left < features.rows * features.columns || columns * rows == 1, "{left} positions are left");
+        group.screen = Some(screen);
+        let by_bytes: Vec<_> = least.iter().map(|&least| screened(&group, least)).collect();
+        assert_eq!(plain, by_bytes);
+    }
+
+    #[test]
+    fn nothing_is_lost_and_most_is_left_out_by_bytes() {
+        scores::<5>(1, 10, 10);
+        scores::<1>(2, 7, 9);
+        scores::<1>(3, 1, 1);
     }
 }

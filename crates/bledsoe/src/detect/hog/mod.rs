@@ -10,6 +10,7 @@ mod image;
 mod processor;
 mod pyramid;
 mod resample;
+mod screen;
 
 use rayon::prelude::*;
 

@@ -5,9 +5,9 @@
 ///
 /// Fused multiply-add is left out: the results are the same on every processor.
 macro_rules! for_each_processor {
-    ($(#[$attribute:meta])* fn $name:ident($($argument:ident: $kind:ty),* $(,)?) = $body:path) => {
+    ($(#[$attribute:meta])* $visible:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) = $body:path) => {
         $(#[$attribute])*
-        fn $name($($argument: $kind),*) {
+        $visible fn $name($($argument: $kind),*) {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]

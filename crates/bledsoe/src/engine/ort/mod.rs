@@ -10,7 +10,7 @@ use std::{
 use ::ort::{
     environment::Environment,
     ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider},
-    session,
+    session::{self, builder::GraphOptimizationLevel},
     value::{TensorRef, ValueRef},
 };
 
@@ -28,6 +28,7 @@ pub(super) struct Runtime {
     environment: &'static Environment,
     provider: Provider,
     threads: usize,
+    soon: bool,
     description: String,
 }
 
@@ -77,7 +78,13 @@ impl Runtime {
                 format!("OpenVINO, {precision} embedders, {threads} threads")
             }
         };
-        Ok(Self { environment, provider, threads, description: format!("ONNX Runtime {}, {kernels}", version(&path)) })
+        Ok(Self {
+            environment,
+            provider,
+            threads,
+            soon,
+            description: format!("ONNX Runtime {}, {kernels}", version(&path)),
+        })
     }
 
     pub(super) fn description(&self) -> &str {
@@ -93,6 +100,11 @@ impl Runtime {
             // They would go on spinning after a run, beside ours and those of the next network.
             .and_then(|b| Ok(b.with_intra_op_spinning(false)?))
             .map_err(|e| fail(e.to_string()))?;
+        if self.soon && self.provider == Provider::Cpu {
+            // To fuse and arrange a network takes longer than it saves in a few runs.
+            builder =
+                builder.with_optimization_level(GraphOptimizationLevel::Level1).map_err(|e| fail(e.to_string()))?;
+        }
         let provider = match self.provider {
             Provider::Cpu => None,
             Provider::Cuda => Some(cuda(precision).build().error_on_failure()),

@@ -188,6 +188,11 @@ impl Cells {
         self.centres.rows()
     }
 
+    /// How many numbers of a row a probe reads: its principal components, or all.
+    pub fn components(&self) -> usize {
+        self.copies.scanned.dim
+    }
+
     /// The vector of `row` as far as its storage remembers it, if there is one.
     pub fn vector(&self, row: usize) -> Option<Vec<f32>> {
         self.place(row).map(|place| self.copies.best().get(place))
@@ -580,7 +585,7 @@ mod tests {
         let vectors = varied(9, COMPONENTS_FROM / 2, 2);
         let probes = varied(10, 60, 1);
         let mut cells = built(&vectors, 1.0);
-        assert!(cells.copies.scanned.dim < 48, "{} of 48", cells.copies.scanned.dim);
+        assert!(cells.components() < 48, "{} of 48", cells.components());
         let found = cells.nearest(&slices(&probes), 10).unwrap();
         let all = recall(&found, &vectors, &probes, 10);
         assert!(all >= 0.95, "recall {all} of all cells");
