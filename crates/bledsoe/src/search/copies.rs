@@ -64,6 +64,8 @@ const LEAST_CANDIDATES: usize = 256;
 const CHECKED: usize = 16;
 /// Below so many bytes to read, one thread is faster than waking the others.
 const ALONE: usize = 1 << 20;
+/// The most rows that one thread reads before it looks for other work.
+pub(super) const PIECE: usize = 4096;
 /// Candidates that one thread scores before it looks for other work.
 const SCORED: usize = 64;
 

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use super::{
     Index, Neighbour, Storage, check,
-    copies::Copies,
-    top::{Floor, Top},
+    copies::{Copies, PIECE},
+    top::{self, Floor, Top},
     vectors::Vectors,
 };
 use crate::{Error, Result};
@@ -24,8 +24,6 @@ pub struct Exact {
 
 /// Probes that share one reading of memory.
 const PROBES: usize = 64;
-/// Rows that a thread reads before it looks for other work.
-const PIECE: usize = 4096;
 
 impl Exact {
     /// An empty index of vectors of `dim` numbers.
@@ -78,8 +76,7 @@ impl Exact {
     }
 
     fn nearest_of_block(&self, vectors: &[&[f32]], k: usize, alone: bool) -> Vec<Vec<Neighbour>> {
-        let components = vectors.iter().map(|&vector| self.copies.components(vector));
-        let probes: Vec<_> = components.map(|components| self.copies.scanned.probe(components)).collect();
+        let probes: Vec<_> = vectors.iter().map(|&vector| self.copies.scanned.probe(vector)).collect();
         let probes: Vec<_> = probes.iter().collect();
         let all: Vec<usize> = (0..probes.len()).collect();
         let candidates = self.copies.candidates(k);
@@ -95,8 +92,7 @@ impl Exact {
         let tops = if alone {
             pieces.fold(none(), scan)
         } else {
-            let merged = |a: Vec<_>, b: Vec<_>| a.into_iter().zip(b).map(|(a, b): (Top<'_>, _)| a.merge(b)).collect();
-            pieces.into_par_iter().fold(none, scan).reduce(none, merged)
+            pieces.into_par_iter().fold(none, scan).reduce(none, top::merged)
         };
         let score = |(top, vector): (Top<'_>, &&[f32])| self.copies.score(vector, top, k, alone, |row| row);
         if alone {

@@ -71,7 +71,7 @@ impl<'a> Top<'a> {
         }
     }
 
-    pub(super) fn merge(mut self, other: Self) -> Self {
+    fn merge(mut self, other: Self) -> Self {
         self.floor = self.floor.max(other.floor);
         for neighbour in other.kept {
             if self.admits(neighbour.similarity) {
@@ -86,4 +86,9 @@ impl<'a> Top<'a> {
         self.sort_out();
         self.kept
     }
+}
+
+/// The best of the same probes' in two places.
+pub(super) fn merged<'a>(a: Vec<Top<'a>>, b: Vec<Top<'a>>) -> Vec<Top<'a>> {
+    a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect()
 }

@@ -1,7 +1,7 @@
 //! Which positions could reach a score: the filters in bytes, four times as many products at once as in floats.
 //!
-//! Roundings are many and independent, so what they cost together has a known deviation, and only positions that are
-//! farther below the score than many of these are left out. So what is found, and its scores, are those of the floats.
+//! Roundings are many and hardly depend on each other, so what they cost together has a known deviation. Only positions
+//! that are farther below the score than many of these are left out, and what is left is scored in floats.
 
 use super::{
     features::{Cell, Features},
@@ -21,7 +21,7 @@ const MOST_CELLS: usize = 2000;
 const TEXTURE: usize = PLANES - 4;
 const TEXTURE_SCALE: f32 = 300.0;
 const SCALE: f32 = 600.0;
-/// Deviations that are allowed for, of features as large as they can be: those of photos are a third of it.
+/// Deviations that are allowed for, of features as large as they can be. No proof that nothing is lost: the tests show it.
 const DEVIATIONS: f64 = 8.0;
 
 fn scale(plane: usize) -> f32 {

@@ -15,8 +15,8 @@ use rayon::prelude::*;
 use self::centres::Centres;
 use super::{
     Exact, Index, Neighbour, Storage, check,
-    copies::Copies,
-    top::{Floor, Top},
+    copies::{Copies, PIECE},
+    top::{self, Floor, Top},
     vectors::Vectors,
 };
 use crate::{Error, Result};
@@ -94,8 +94,6 @@ const PROBES_A_THREAD: usize = 8;
 const PROBES: usize = 64;
 /// Rows read for each candidate, at the least.
 const ROWS_A_CANDIDATE: usize = 16;
-/// The most rows that one thread reads before it looks for other work.
-const PIECE: usize = 4096;
 
 /// Steps of similarity by which cells are told apart, between 0 and 1.
 const STEPS: usize = 1024;
@@ -372,8 +370,7 @@ impl Cells {
         let tops = if alone {
             jobs.iter().fold(none(), scan)
         } else {
-            let merged = |a: Vec<_>, b: Vec<_>| a.into_iter().zip(b).map(|(a, b): (Top<'_>, _)| a.merge(b)).collect();
-            jobs.par_iter().fold(none, scan).reduce(none, merged)
+            jobs.par_iter().fold(none, scan).reduce(none, top::merged)
         };
         let place = |row: usize| self.places[row] as usize;
         tops.into_iter().zip(vectors).map(|(top, vector)| self.copies.score(vector, top, k, alone, place)).collect()
