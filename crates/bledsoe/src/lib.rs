@@ -89,6 +89,7 @@ mod folds;
 pub mod geometry;
 pub mod hash;
 pub mod package;
+mod processor;
 mod whole_file;
 
 pub mod align;

@@ -1,54 +1,40 @@
 //! Cutting a chip out of a photo.
 
 use super::{Affine, FaceChip};
-use crate::{geometry::Point, photo::Photo};
+use crate::{geometry::Point, photo::Photo, processor::for_each_processor};
 
 /// Most samples a chip's pixel takes along one side; a face 8 times the chip's size is the largest sampled in full.
 const MAX_SAMPLES: i32 = 8;
+/// Pixels that are worked on at once.
+const LANES: usize = 16;
 
 /// The chip of `size` pixels that `transform` maps the photo to: bilinear, black outside the photo.
 ///
 /// Where the photo shrinks, each pixel of the chip is the mean of a grid of samples over the area that it covers, so
 /// that large faces do not alias. At scales near 1 the result is that of OpenCV's `warpAffine`, within rounding.
 pub fn warp(photo: &Photo, transform: &Affine, size: u32) -> FaceChip {
-    let chip = |rgb| FaceChip { size, rgb, transform: *transform };
     let side = size as usize;
-    let mut rgb = vec![0u8; 3 * side * side];
+    let mut chip = FaceChip { size, rgb: vec![0; 3 * side * side], transform: *transform };
     // A map that flattens the plane shows nothing of the photo.
-    let Some(back) = transform.inverse() else { return chip(rgb) };
-    if is_inside(photo, &back, size) {
-        fill(&mut rgb, &back, side, |x, y| sample_inside(photo, x, y));
-    } else {
-        fill(&mut rgb, &back, side, |x, y| sample(photo, x, y));
-    }
-    chip(rgb)
-}
-
-/// Writes the mean of the samples of each pixel.
-#[inline(always)]
-fn fill(rgb: &mut [u8], back: &Affine, side: usize, sample: impl Fn(f32, f32) -> [f32; 3]) {
-    let [a, b, c, d, e, f] = back.m;
+    let Some(back) = transform.inverse() else { return chip };
+    let [a, b, _, d, e, _] = back.m;
     let reach = a.hypot(d).max(b.hypot(e));
     // 1.5: shrinking by less does not visibly alias under the bilinear filter.
     let samples = if reach <= 1.5 { 1 } else { (reach.ceil() as i32).min(MAX_SAMPLES) };
     let offsets: Vec<f32> = (0..samples).map(|i| (i as f32 + 0.5) / samples as f32 - 0.5).collect();
     let share = 1.0 / (samples * samples) as f32;
-    let at = |u: f32, v: f32| sample(a * u + b * v + c, d * u + e * v + f);
-    for (y, row) in rgb.chunks_exact_mut(3 * side).enumerate() {
-        for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            let (x, y) = (x as f32, y as f32);
-            if samples == 1 {
-                *pixel = at(x, y).map(|value| (value + 0.5) as u8);
-                continue;
-            }
-            let mut sum = [0.0f32; 3];
-            for (&oy, &ox) in offsets.iter().flat_map(|oy| offsets.iter().map(move |ox| (oy, ox))) {
-                let values = at(x + ox, y + oy);
-                sum = std::array::from_fn(|i| sum[i] + values[i]);
-            }
+    let add = if is_inside(photo, &back, size) { add_inside } else { add_anywhere };
+    let mut sums = vec![[0.0; 3]; side];
+    for (y, row) in chip.rgb.chunks_exact_mut(3 * side).enumerate() {
+        sums.fill([0.0; 3]);
+        for (oy, ox) in offsets.iter().flat_map(|oy| offsets.iter().map(move |ox| (oy, ox))) {
+            add(&mut sums, photo, &back, Point::new(*ox, y as f32 + oy));
+        }
+        for (pixel, sum) in row.as_chunks_mut().0.iter_mut().zip(&sums) {
             *pixel = sum.map(|s| (s * share + 0.5) as u8);
         }
     }
+    chip
 }
 
 /// Whether all samples of a chip and all their neighbours are pixels of the photo.
@@ -62,25 +48,70 @@ fn is_inside(photo: &Photo, back: &Affine, size: u32) -> bool {
     })
 }
 
-/// The photo's value at (x, y), bilinear between pixel centres, where all four of them are in the photo.
+for_each_processor! {
+    /// Adds a row of samples of the photo, the first at `start` of the chip, where all their neighbours are in the photo.
+    fn add_inside(sums: &mut [[f32; 3]], photo: &Photo, back: &Affine, start: Point) = add_blocks
+}
+
 #[inline(always)]
-fn sample_inside(photo: &Photo, x: f32, y: f32) -> [f32; 3] {
-    let (left, top) = (x as usize, y as usize);
-    let (fx, fy) = (x - left as f32, y - top as f32);
-    let pitch = 3 * photo.width() as usize;
-    // A byte more than both pixels have, so that four numbers are worked on at once; the photo's last pixels lack it.
-    let pixels = |y: usize| photo.rgb().get(y * pitch + 3 * left..).and_then(|row| row.first_chunk::<7>());
-    let (Some(upper), Some(lower)) = (pixels(top), pixels(top + 1)) else { return sample(photo, x, y) };
-    let (tl, tr, bl, br) = ((1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy);
-    let [r, g, b, _]: [f32; 4] = std::array::from_fn(|i| {
-        let [a, b, c, d] = [upper[i], upper[i + 3], lower[i], lower[i + 3]].map(f32::from);
-        tl * a + tr * b + bl * c + br * d
-    });
-    [r, g, b]
+fn add_blocks(sums: &mut [[f32; 3]], photo: &Photo, back: &Affine, start: Point) {
+    let (rgb, pitch) = (photo.rgb(), 3 * photo.width() as usize);
+    let [a, b, c, d, e, f] = back.m;
+    for (block, sums) in sums.chunks_mut(LANES).enumerate() {
+        // How far to the right of and below a pixel, and where its channels begin.
+        let (mut right, mut below, mut places) = ([0.0; LANES], [0.0; LANES], [0; LANES]);
+        for i in 0..LANES {
+            let (u, v) = ((block * LANES + i) as f32 + start.x, start.y);
+            let (x, y) = (a * u + b * v + c, d * u + e * v + f);
+            let (left, top) = (x as i32, y as i32);
+            (right[i], below[i]) = (x - left as f32, y - top as f32);
+            places[i] = top.max(0) as usize * pitch + 3 * left.max(0) as usize;
+        }
+        // Of this pixel and its right, lower and lower right neighbours: the channels as bytes of a number.
+        let mut corners = [[0; LANES]; 4];
+        for (i, &place) in places[..sums.len()].iter().enumerate() {
+            for (corner, further) in corners.iter_mut().zip([0, 3, pitch, pitch + 3]) {
+                corner[i] = packed(rgb, place + further);
+            }
+        }
+        for channel in 0..3 {
+            let mut values = [0.0; LANES];
+            for i in 0..LANES {
+                let value = |corner: usize| (corners[corner][i] >> (8 * channel) & 255) as i32 as f32;
+                let (left, above) = (1.0 - right[i], 1.0 - below[i]);
+                values[i] = left * above * value(0)
+                    + right[i] * above * value(1)
+                    + left * below[i] * value(2)
+                    + right[i] * below[i] * value(3);
+            }
+            for (sum, value) in sums.iter_mut().zip(values) {
+                sum[channel] += value;
+            }
+        }
+    }
+}
+
+/// Three bytes as a number, the first the lowest.
+#[inline(always)]
+fn packed(rgb: &[u8], at: usize) -> u32 {
+    match rgb.get(at..).and_then(|rest| rest.first_chunk()) {
+        Some(four) => u32::from_le_bytes(*four),
+        // The photo's last pixel has no fourth.
+        None => rgb.get(at..).map_or(0, |rest| rest.iter().rev().fold(0, |sum, &byte| sum << 8 | u32::from(byte))),
+    }
+}
+
+/// Adds a row of samples of the photo, the first at `start` of the chip.
+fn add_anywhere(sums: &mut [[f32; 3]], photo: &Photo, back: &Affine, start: Point) {
+    for (x, sum) in sums.iter_mut().enumerate() {
+        let Point { x, y } = back.apply(Point::new(x as f32 + start.x, start.y));
+        for (sum, value) in sum.iter_mut().zip(sample(photo, x, y)) {
+            *sum += value;
+        }
+    }
 }
 
 /// The photo's value at (x, y), bilinear between pixel centres, black outside.
-#[inline(always)]
 fn sample(photo: &Photo, x: f32, y: f32) -> [f32; 3] {
     let mut sum = [0.0; 3];
     let (left, top) = (x.floor(), y.floor());

@@ -35,12 +35,17 @@ impl Detector for Cascade {
         sides?.into_iter().max()
     }
 
-    fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+    fn glance(&self, photo: &Photo) -> Vec<Detection> {
+        self.stages.first().map_or(Vec::new(), |stage| stage.glance(photo))
+    }
+
+    fn detect_rest(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
         let mut found = vec![Vec::new(); photos.len()];
-        for stage in &self.stages {
+        for (number, stage) in self.stages.iter().enumerate() {
             let open: Vec<usize> = (0..photos.len()).filter(|&i| found[i].is_empty()).collect();
-            let remaining: Vec<&Photo> = open.iter().map(|&i| photos[i]).collect();
-            for (i, faces) in open.into_iter().zip(stage.detect(&remaining)?) {
+            let rest: Vec<&Photo> = open.iter().map(|&i| photos[i]).collect();
+            let faces = if number == 0 { stage.detect_rest(&rest) } else { stage.detect(&rest) };
+            for (i, faces) in open.into_iter().zip(faces?) {
                 found[i] = faces;
             }
         }
@@ -68,7 +73,7 @@ mod tests {
             (self.width > 1).then_some(100 * self.width)
         }
 
-        fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+        fn detect_rest(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
             let face = || vec![Detection { rect: Rect::default(), score: self.score, points: None }];
             Ok(photos.iter().map(|p| if p.width() >= self.width { face() } else { Vec::new() }).collect())
         }
@@ -90,5 +95,35 @@ mod tests {
             vec![Box::new(Wide { width: 3, score: 1.0 }), Box::new(Wide { width: 1, score: 2.0 })];
         assert_eq!(Cascade::new(as_it_is).unwrap().longest_side(), None);
         assert!(Cascade::new(vec![Box::new(Wide { width: 1, score: 0.0 })]).is_err());
+    }
+
+    #[test]
+    fn what_the_first_saw_at_a_glance_it_is_not_asked_again() {
+        /// Sees a face in every photo but those one pixel wide.
+        struct Sees;
+
+        impl Detector for Sees {
+            fn id(&self) -> &str {
+                "sees"
+            }
+
+            fn glance(&self, photo: &Photo) -> Vec<Detection> {
+                let face = Detection { rect: Rect::default(), score: 7.0, points: None };
+                if photo.width() > 1 { vec![face] } else { Vec::new() }
+            }
+
+            fn detect_rest(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+                assert!(photos.iter().all(|photo| photo.width() == 1));
+                Ok(vec![Vec::new(); photos.len()])
+            }
+        }
+
+        let all: Vec<Box<dyn Detector>> = vec![Box::new(Sees), Box::new(Wide { width: 1, score: 2.0 })];
+        let cascade = Cascade::new(all).unwrap();
+        let photos = [1, 2].map(|w| Photo::new(w, 1, vec![0; 3 * w as usize]).unwrap());
+        assert!(cascade.glance(&photos[0]).is_empty());
+        assert_eq!(cascade.glance(&photos[1])[0].score, 7.0);
+        let found = cascade.detect(&[&photos[1], &photos[0], &photos[1]]).unwrap();
+        assert_eq!(found.iter().map(|faces| faces[0].score).collect::<Vec<_>>(), [7.0, 2.0, 7.0]);
     }
 }

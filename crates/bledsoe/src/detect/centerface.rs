@@ -85,7 +85,7 @@ impl Detector for CenterFace {
         Some(LONGEST_SIDE)
     }
 
-    fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+    fn detect_rest(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
         let fits: Vec<Fit> = photos.iter().map(|photo| Fit::of(photo)).collect();
         let mut alike: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         for (i, fit) in fits.iter().enumerate() {

@@ -13,6 +13,7 @@ pub use hog::Hog;
 pub use mmod::Mmod;
 pub use select::Select;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -46,7 +47,7 @@ impl Detection {
     }
 }
 
-/// Finds faces. Batch-first: a detector uses all cores for a batch by itself.
+/// Finds faces: at a glance, photo by photo, or in a batch, for which a detector uses all cores by itself.
 pub trait Detector: Send + Sync {
     /// The detector's id and settings, as written into results.
     fn id(&self) -> &str;
@@ -57,11 +58,31 @@ pub trait Detector: Send + Sync {
         None
     }
 
+    /// The faces that show without a batch, best score first, found on one thread; none from a detector that works on
+    /// batches only.
+    fn glance(&self, _photo: &Photo) -> Vec<Detection> {
+        Vec::new()
+    }
+
+    /// The faces of photos in which [`Detector::glance`] finds none, as [`Detector::detect`] gives them.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    fn detect_rest(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>>;
+
     /// The faces of each photo, best score first. A photo without faces gives an empty list.
     ///
     /// # Errors
     /// When the engine fails; never for the content of a photo.
-    fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>>;
+    fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+        let mut found: Vec<Vec<Detection>> = photos.par_iter().map(|photo| self.glance(photo)).collect();
+        let open: Vec<usize> = (0..photos.len()).filter(|&i| found[i].is_empty()).collect();
+        let rest: Vec<&Photo> = open.iter().map(|&i| photos[i]).collect();
+        for (i, faces) in open.into_iter().zip(self.detect_rest(&rest)?) {
+            found[i] = faces;
+        }
+        Ok(found)
+    }
 }
 
 #[cfg(test)]

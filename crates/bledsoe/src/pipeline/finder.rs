@@ -111,6 +111,22 @@ struct Searched {
     needed: Reduction,
 }
 
+impl Searched {
+    fn photo(&self) -> Option<&Photo> {
+        self.found.as_ref().ok().map(|(reduced, _)| &reduced.photo)
+    }
+
+    /// Whether it shows no face so far.
+    fn is_open(&self) -> bool {
+        self.found.as_ref().is_ok_and(|(_, faces)| faces.is_empty())
+    }
+
+    /// Whether its faces are known, or that there are none, and it need not be decoded again.
+    fn is_settled(&self) -> bool {
+        self.found.as_ref().map_or(true, |(reduced, faces)| !faces.is_empty() && reduced.reduction() == Reduction::None)
+    }
+}
+
 /// A chosen face with its landmarks and the maps to its chips.
 struct Placed {
     detection: Detection,
@@ -140,7 +156,13 @@ impl Finder {
         let side = self.detector.longest_side();
         let mut results = Vec::with_capacity(photos.len());
         for batch in runs(with_headers(photos), |(_, header)| header.pixels(for_search(header, side))) {
-            let searched = self.search(batch)?;
+            // A photo that shows its faces at a glance is finished at once, before its pixels leave the cache.
+            let first = |(encoded, header)| {
+                let photo = self.glance(encoded, header);
+                if photo.is_settled() { (Some(self.finish(photo, look)), None) } else { (None, Some(photo)) }
+            };
+            let (finished, open): (Vec<_>, Vec<_>) = batch.into_par_iter().map(first).unzip();
+            let open = self.search(open.into_iter().flatten().collect())?;
             // Only so many are decoded again at once, too.
             let again = |photo: &Searched| match &photo.found {
                 Ok((reduced, _)) if look.is_some() && reduced.reduction() != Reduction::None => {
@@ -149,9 +171,12 @@ impl Finder {
                 Ok((reduced, _)) if photo.needed < reduced.reduction() => photo.header.pixels(photo.needed),
                 _ => 0,
             };
-            for run in runs(searched, again) {
-                results.par_extend(run.into_par_iter().map(|photo| self.finish(photo, look)));
+            let mut rest = Vec::new();
+            for run in runs(open, again) {
+                rest.par_extend(run.into_par_iter().map(|photo| self.finish(photo, look)));
             }
+            let mut rest = rest.into_iter();
+            results.extend(finished.into_iter().filter_map(|photo| photo.or_else(|| rest.next())));
         }
         Ok(results)
     }
@@ -162,23 +187,28 @@ impl Finder {
         Photo::decode_reduced(bytes, &self.limits, reduction).map_err(|e| skip(encoded, "decode", e.reason()))
     }
 
-    /// Finds the faces of each photo.
-    fn search(&self, photos: Vec<(Encoded, Header)>) -> Result<Vec<Searched>> {
-        let side = self.detector.longest_side();
-        let decoded: Vec<Result<Reduced, Skipped>> =
-            photos.par_iter().map(|(encoded, header)| self.decode(encoded, for_search(header, side))).collect();
-        let readable: Vec<&Photo> = decoded.iter().flatten().map(|reduced| &reduced.photo).collect();
-        let mut detections = self.detector.detect(&readable)?.into_iter();
-        let searched = photos.into_iter().zip(decoded).map(|((encoded, header), reduced)| {
-            let found = reduced.map(|reduced| {
-                let faces = detections.next().unwrap_or_default();
-                let faces = faces.iter().map(|face| face.moved(|p| reduced.in_whole(p))).collect();
-                (reduced, faces)
-            });
-            Searched { encoded, header, found, needed: Reduction::None }
+    /// Decodes a photo, and finds the faces that show at a glance.
+    fn glance(&self, encoded: Encoded, header: Header) -> Searched {
+        let reduced = self.decode(&encoded, for_search(&header, self.detector.longest_side()));
+        let found = reduced.map(|reduced| {
+            let faces = in_whole(&reduced, self.detector.glance(&reduced.photo));
+            (reduced, faces)
         });
-        let searched: Vec<Searched> = searched.collect();
-        Ok(searched.into_par_iter().map(|photo| Searched { needed: self.needed(&photo), ..photo }).collect())
+        Searched { encoded, header, found, needed: Reduction::None }
+    }
+
+    /// Finds the faces of photos that show none at a glance, and what their chips need.
+    fn search(&self, mut photos: Vec<Searched>) -> Result<Vec<Searched>> {
+        let open: Vec<&Photo> = photos.iter().filter(|photo| photo.is_open()).flat_map(Searched::photo).collect();
+        let mut detections = self.detector.detect_rest(&open)?.into_iter();
+        for photo in &mut photos {
+            if photo.is_open()
+                && let Ok((reduced, faces)) = &mut photo.found
+            {
+                *faces = in_whole(reduced, detections.next().unwrap_or_default());
+            }
+        }
+        Ok(photos.into_par_iter().map(|photo| Searched { needed: self.needed(&photo), ..photo }).collect())
     }
 
     /// The reduction that the chips of the chosen faces need.
@@ -244,6 +274,11 @@ impl Finder {
         });
         faces.collect::<Result<_>>().map_err(|e| skip(encoded, "align", e.to_string()))
     }
+}
+
+/// Faces of a reduced photo, in pixels of the whole one.
+fn in_whole(reduced: &Reduced, faces: Vec<Detection>) -> Vec<Detection> {
+    faces.into_iter().map(|face| face.moved(|p| reduced.in_whole(p))).collect()
 }
 
 /// The chip that `map` brings the whole photo to, from the reduced one.
@@ -334,9 +369,25 @@ mod tests {
         }
     }
 
-    /// Finds the bright square of a dark photo, which it says it looks at with `side` pixels.
+    /// Finds the bright square of a dark photo, which it says it looks at with `side` pixels; at a glance one that is at
+    /// the left.
     struct Bright {
         side: Option<u32>,
+    }
+
+    impl Bright {
+        fn faces(photo: &Photo) -> Vec<Detection> {
+            let bright = |at: usize| photo.rgb()[3 * at] > 70;
+            let width = photo.width() as usize;
+            let places = (0..width * photo.height() as usize).filter(|&at| bright(at));
+            let (x, y): (Vec<usize>, Vec<usize>) = places.map(|at| (at % width, at / width)).unzip();
+            let ends = |v: &[usize]| Some((*v.iter().min()? as f32 - 0.5, *v.iter().max()? as f32 + 0.5));
+            let (Some((left, right)), Some((top, bottom))) = (ends(&x), ends(&y)) else { return Vec::new() };
+            let rect = crate::geometry::Rect { left, top, right, bottom };
+            let shares = [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]];
+            let points = shares.map(|[x, y]| Point::new(left + x * rect.width(), top + y * rect.height()));
+            vec![Detection { rect, score: 1.0, points: Some(points) }]
+        }
     }
 
     impl Detector for Bright {
@@ -348,21 +399,13 @@ mod tests {
             self.side
         }
 
-        fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
-            let face = |photo: &&Photo| {
-                let bright = |at: usize| photo.rgb()[3 * at] > 70;
-                let width = photo.width() as usize;
-                let places = (0..width * photo.height() as usize).filter(|&at| bright(at));
-                let (x, y): (Vec<usize>, Vec<usize>) = places.map(|at| (at % width, at / width)).unzip();
-                let low = |v: &[usize]| *v.iter().min().unwrap() as f32 - 0.5;
-                let high = |v: &[usize]| *v.iter().max().unwrap() as f32 + 0.5;
-                let rect = crate::geometry::Rect { left: low(&x), top: low(&y), right: high(&x), bottom: high(&y) };
-                let shares = [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]];
-                let points =
-                    shares.map(|[x, y]| Point::new(rect.left + x * rect.width(), rect.top + y * rect.height()));
-                vec![Detection { rect, score: 1.0, points: Some(points) }]
-            };
-            Ok(photos.iter().map(face).collect())
+        fn glance(&self, photo: &Photo) -> Vec<Detection> {
+            Self::faces(photo).into_iter().filter(|face| face.rect.left < 0.3 * photo.width() as f32).collect()
+        }
+
+        fn detect_rest(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+            assert!(photos.iter().all(|photo| self.glance(photo).is_empty()));
+            Ok(photos.iter().map(|photo| Self::faces(photo)).collect())
         }
     }
 
@@ -375,6 +418,27 @@ mod tests {
             limits: Limits::default(),
             templates: vec![(template, chip)],
             models: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn photos_with_and_without_a_face_at_a_glance_keep_their_order() {
+        let square = |left: u32| {
+            let bright = move |x: u32, y: u32| (left..left + 60).contains(&x) && (50..110).contains(&y);
+            Ok(jpeg(240, 160, move |x, y| if bright(x, y) { 200 } else { 0 }))
+        };
+        let photos =
+            [square(100), square(20), Ok(jpeg(240, 160, |_, _| 0)), Err("gone".into()), square(30), square(150)];
+        for side in [None, Some(60)] {
+            let encoded = photos.iter().enumerate().map(|(i, photo)| encoded(&i.to_string(), photo.clone())).collect();
+            let found = finder(side, 16).process(encoded).unwrap();
+            let left = |photo: &Processed| {
+                let faces = photo.faces.as_ref().map_err(|skipped| skipped.stage.clone())?;
+                Ok::<_, String>((faces[0].detection.rect.left / 10.0).round() as i32)
+            };
+            let lefts: Vec<_> = found.iter().map(left).collect();
+            assert_eq!(lefts, [Ok(10), Ok(2), Err("detect".into()), Err("decode".into()), Ok(3), Ok(15)], "{side:?}");
+            assert!(found.iter().enumerate().all(|(i, photo)| photo.item.relative == i.to_string()));
         }
     }
 

@@ -26,7 +26,7 @@ impl Detector for Faces {
         "faces"
     }
 
-    fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+    fn detect_rest(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
         let face = |photo: &Photo| {
             let (w, h) = (photo.width() as f32, photo.height() as f32);
             let at = |x: f32, y: f32| Point::new(x * w, y * h);

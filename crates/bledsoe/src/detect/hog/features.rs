@@ -5,10 +5,9 @@ use std::ops::Range;
 use super::{
     gradient::{Gradients, Parts, place},
     image::Image,
-    processor::for_each_processor,
     screen::{self, CellBytes},
 };
-use crate::model::dlib::hog::PLANES;
+use crate::{model::dlib::hog::PLANES, processor::for_each_processor};
 
 /// Signed orientations.
 pub const ORIENTATIONS: usize = 18;

@@ -41,11 +41,6 @@ impl Image {
         self.height
     }
 
-    /// The three planes of a row.
-    pub fn row(&self, y: usize) -> [&[u8]; 3] {
-        [0, 1, 2].map(|plane| &self.onwards(y, plane)[..self.width])
-    }
-
     /// All bytes from the beginning of a plane of row `y`: at least [`resample::WINDOW`] more than the plane has.
     pub fn onwards(&self, y: usize, plane: usize) -> &[u8] {
         &self.data[(3 * y + plane) * self.width..]

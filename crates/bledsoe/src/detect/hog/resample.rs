@@ -1,6 +1,7 @@
 //! Bilinear resampling with dlib's rounding.
 
-use super::{image::Image, processor::for_each_processor};
+use super::image::Image;
+use crate::processor::for_each_processor;
 
 /// Columns of the result that are worked on at once.
 const GROUP: usize = 16;

@@ -3,11 +3,11 @@
 //! Roundings are many and hardly depend on each other, so what they cost together has a known deviation. Only positions
 //! that are farther below the score than many of these are left out, and what is left is scored in floats.
 
-use super::{
-    features::{Cell, Features},
+use super::features::{Cell, Features};
+use crate::{
+    model::dlib::hog::{HogFilter, PLANES},
     processor::for_each_processor,
 };
-use crate::model::dlib::hog::{HogFilter, PLANES};
 
 /// A cell's features as bytes.
 pub type CellBytes = [u8; 32];

@@ -164,7 +164,7 @@ impl Detector for Mmod {
         &self.id
     }
 
-    fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
+    fn detect_rest(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
         let mut of_size: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
         for (i, photo) in photos.iter().enumerate() {
             of_size.entry((photo.width(), photo.height())).or_default().push(i);

@@ -33,4 +33,4 @@ macro_rules! for_each_processor {
     };
 }
 
-pub(super) use for_each_processor;
+pub(crate) use for_each_processor;
