@@ -2,9 +2,10 @@
 //!
 //! A *chunk* is the unit of everything: up to 256 photos (or 16 MB of files) are read, decoded, searched for faces and
 //! aligned on all cores, their faces embedded in batches, and the result put into a [`Journal`] before the next chunk
-//! begins. Within a chunk only so many photos are decoded at once as have 48 million pixels together. So memory does
-//! not grow with the folder, no two stages fight for the cores, and a killed run repeats at most one chunk and ends
-//! with the same bytes, because the batches of a chunk never depend on what came before it.
+//! begins. Within a chunk only so many photos are decoded at once as have 48 million pixels together; one whose faces
+//! the detector finds at a glance is cut up as soon as it is decoded. So memory does not grow with the folder, no two
+//! stages fight for the cores, and a killed run repeats at most one chunk and ends with the same bytes, because the
+//! batches of a chunk never depend on what came before it.
 //!
 //! [`embed`] and [`align`] are the two runs over whole folders; [`Source`] is what they share with training: it turns
 //! encoded photos into chips, from raw photos ([`Finder`]) or from chips aligned earlier ([`ChipReader`]).

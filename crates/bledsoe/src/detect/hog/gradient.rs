@@ -165,10 +165,11 @@ mod tests {
 
     #[test]
     fn every_gradient_goes_where_dlib_puts_it() {
-        let unit: [(f32, f32); UNSIGNED] = std::array::from_fn(|o| {
-            // The second half mirrors the first.
-            let (x, y) = if o < UNIT.len() { UNIT[o] } else { UNIT[UNSIGNED - o] };
-            (if o < UNIT.len() { x as f32 } else { -x as f32 } / 1e4, y as f32 / 1e4)
+        let digits = |(x, y): (i32, i32)| (x as f32 / 1e4, y as f32 / 1e4);
+        let unit: [(f32, f32); UNSIGNED] = std::array::from_fn(|o| match UNIT.get(o) {
+            Some(&unit) => digits(unit),
+            // The rest mirrors them.
+            None => digits((-UNIT[UNSIGNED - o].0, UNIT[UNSIGNED - o].1)),
         });
         for (x, y) in (-255..256).flat_map(|x| (-255..256).map(move |y| (x, y))) {
             let (mut best, mut orientation) = (0.0, 0);
