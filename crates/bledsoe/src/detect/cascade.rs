@@ -1,6 +1,6 @@
 //! A cascade: a second detector for the photos in which the first finds nothing.
 
-use super::{Detection, Detector};
+use super::{Detection, Detector, complete};
 use crate::{Error, Result, photo::Photo};
 
 /// Detectors in turn, each asked only about photos in which those before it found no face. Scores of one photo are all of
@@ -41,12 +41,10 @@ impl Detector for Cascade {
 
     fn detect_rest(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
         let mut found = vec![Vec::new(); photos.len()];
-        for (number, stage) in self.stages.iter().enumerate() {
-            let open: Vec<usize> = (0..photos.len()).filter(|&i| found[i].is_empty()).collect();
-            let rest: Vec<&Photo> = open.iter().map(|&i| photos[i]).collect();
-            let faces = if number == 0 { stage.detect_rest(&rest) } else { stage.detect(&rest) };
-            for (i, faces) in open.into_iter().zip(faces?) {
-                found[i] = faces;
+        if let Some((first, later)) = self.stages.split_first() {
+            complete(&mut found, photos, |rest| first.detect_rest(rest))?;
+            for stage in later {
+                complete(&mut found, photos, |rest| stage.detect(rest))?;
             }
         }
         Ok(found)

@@ -76,13 +76,23 @@ pub trait Detector: Send + Sync {
     /// When the engine fails; never for the content of a photo.
     fn detect(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
         let mut found: Vec<Vec<Detection>> = photos.par_iter().map(|photo| self.glance(photo)).collect();
-        let open: Vec<usize> = (0..photos.len()).filter(|&i| found[i].is_empty()).collect();
-        let rest: Vec<&Photo> = open.iter().map(|&i| photos[i]).collect();
-        for (i, faces) in open.into_iter().zip(self.detect_rest(&rest)?) {
-            found[i] = faces;
-        }
+        complete(&mut found, photos, |rest| self.detect_rest(rest))?;
         Ok(found)
     }
+}
+
+/// Fills in what `detect` finds in the photos in which nothing is found so far.
+fn complete(
+    found: &mut [Vec<Detection>],
+    photos: &[&Photo],
+    detect: impl FnOnce(&[&Photo]) -> Result<Vec<Vec<Detection>>>,
+) -> Result<()> {
+    let open: Vec<usize> = (0..photos.len()).filter(|&i| found[i].is_empty()).collect();
+    let rest: Vec<&Photo> = open.iter().map(|&i| photos[i]).collect();
+    for (i, faces) in open.into_iter().zip(detect(&rest)?) {
+        found[i] = faces;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
