@@ -16,7 +16,7 @@ from onnx import numpy_helper, shape_inference
 from safetensors.numpy import load_file
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
-SIDES = {"facenet": 160, "mobilefacenet": 112, "dlib": 150, "centerface": 256}
+SIDES = {"facenet": 160, "mobilefacenet": 112, "dlib": 150, "centerface": 256, "yunet": 256}
 
 
 def widened(pack):

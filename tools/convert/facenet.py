@@ -10,7 +10,7 @@ import tempfile
 import numpy as np
 import onnx
 
-from graph import constants, fold_scales, prune, set_constant, set_io
+from graph import constants, fold_scales, number_initializers, number_values, prune, set_constant, set_io
 
 
 def main(source, out):
@@ -42,6 +42,8 @@ def main(source, out):
     )
     prune(model, ["embedding"])
     set_io(model, ["N", 3, 160, 160], {"embedding": ["N", weight.shape[1]]})
+    number_initializers(graph, "w")
+    number_values(graph)
     onnx.checker.check_model(model)
     onnx.save(model, out)
 

@@ -77,16 +77,29 @@ def prune(model, output):
     del graph.value_info[:]
 
 
-def number_initializers(graph):
+def number_initializers(graph, prefix="weight"):
     """Names the initializers by their place of first use: tf2onnx numbers its own differently in every run."""
     order = list(dict.fromkeys(name for node in graph.node for name in node.input))
     found = {i.name: i for i in graph.initializer}
     kept = [onnx.TensorProto.FromString(found[name].SerializeToString()) for name in order if name in found]
     for k, initializer in enumerate(kept):
-        rewire(graph, initializer.name, f"weight{k}")
-        initializer.name = f"weight{k}"
+        rewire(graph, initializer.name, f"{prefix}{k}")
+        initializer.name = f"{prefix}{k}"
     del graph.initializer[:]
     graph.initializer.extend(kept)
+
+
+def number_values(graph):
+    """Names what one node hands to the next by number, and no node: TensorFlow's names are longer than some weights."""
+    last = {o.name for o in graph.output}
+    numbers = {}
+    for node in graph.node:
+        node.name = ""
+        for k, name in enumerate(node.output):
+            if name not in last:
+                node.output[k] = numbers.setdefault(name, f"v{len(numbers)}")
+        for k, name in enumerate(node.input):
+            node.input[k] = numbers.get(name, name)
 
 
 def set_io(model, input_shape, outputs):

@@ -7,9 +7,9 @@ Usage: landmarks5.py shape_predictor_5_face_landmarks.dat OUT.safetensors
 """
 
 import sys
-import zlib
 
 import numpy as np
+import zopfli.zlib
 from safetensors.numpy import save_file
 
 
@@ -55,9 +55,9 @@ def read(data):
 
 
 def packed(array):
-    """Byte planes, lowest bytes first, zlib-compressed: the high bytes of like numbers compress well."""
+    """Byte planes, lowest bytes first, zlib-compressed by zopfli: the high bytes of like numbers compress well."""
     planes = np.ascontiguousarray(array).view(np.uint8).reshape(-1, array.itemsize).T
-    return np.frombuffer(zlib.compress(planes.tobytes(), 9), np.uint8)
+    return np.frombuffer(zopfli.zlib.compress(planes.tobytes()), np.uint8)
 
 
 def main(source, out):

@@ -14,6 +14,7 @@ from pathlib import Path
 RUNS = {
     "default": [],
     "--fast": ["--fast"],
+    "--fast, mirrored": ["--fast", "--embedder", "mobilefacenet"],
     "--accurate": ["--accurate"],
     "mobilefacenet": ["--embedder", "mobilefacenet"],
     "facenet": ["--embedder", "facenet"],

@@ -84,12 +84,11 @@ impl EngineArgs {
 /// How faces are found.
 #[derive(clap::Args, Debug, Clone)]
 pub struct FinderArgs {
-    /// Detector: centerface (if absent), hog or mmod, a dlib .svm/.dat file, or several joined by commas, each for the
-    /// photos in which those before it find nothing
+    /// Detector: centerface (if absent), yunet, yunet-half, hog or mmod, a dlib .svm/.dat file, or several joined by
+    /// commas, each for the photos in which those before it find nothing
     #[arg(long, value_name = "NAME")]
     detector: Option<String>,
-    /// Fast: the same as --detector hog,centerface, and --embedder mobilefacenet-straight where an
-    /// embedder is chosen
+    /// Fast: the same as --detector yunet-half, and --embedder mobilefacenet-straight where an embedder is chosen
     #[arg(long, conflicts_with = "detector")]
     fast: bool,
     /// Double the photo N times before HOG or MMOD looks at it, to find smaller faces

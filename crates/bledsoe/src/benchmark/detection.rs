@@ -8,7 +8,7 @@ use super::{boxes::Annotations, photos};
 use crate::{
     Error, Result,
     dataset::Skipped,
-    detect::{CenterFace, Detector},
+    detect::{CenterFace, Detector, YuNet},
     evaluate::{
         Bootstrap,
         detection::{self, DetectionFigures, Found, PhotoBoxes, Settings, Truth},
@@ -35,6 +35,7 @@ impl Scores {
         let margin = ["hog", "mmod", "mmod-f32"].contains(&name) || name.ends_with(".svm") || name.ends_with(".dat");
         match name {
             "centerface" => Ok(Self { own: CenterFace::MIN_SCORE, lowest: 0.05 }),
+            "yunet" | "yunet-half" => Ok(Self { own: YuNet::MIN_SCORE, lowest: 0.05 }),
             // Distances from the margin of a support vector machine.
             _ if margin => Ok(Self { own: 0.0, lowest: -1.0 }),
             _ => Err(Error::Invalid(format!("detector {name}: its scores are not known, so there is no curve of it"))),

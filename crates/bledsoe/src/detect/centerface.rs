@@ -3,14 +3,16 @@
 //! Xu, Yan, Yuan, Cao and Ye, "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2020. For each cell
 //! of 4 x 4 pixels the network says how surely a face has its middle there, how large it is, and where its points are.
 
-use std::collections::BTreeMap;
-
 use rayon::prelude::*;
 
-use super::{Detection, Detector};
+use super::{
+    Detection, Detector,
+    look::{self, Look},
+    overlap,
+};
 use crate::{
     Error, Result,
-    engine::{Precision, Session, Tensor},
+    engine::{Session, Tensor},
     geometry::{Point, Rect},
     photo::Photo,
 };
@@ -19,8 +21,6 @@ use crate::{
 const MAX_OVERLAP: f32 = 0.3;
 /// Longer sides are scaled down to this.
 const LONGEST_SIDE: u32 = 1024;
-/// Sides are padded to multiples of this: the network halves them five times.
-const MULTIPLE: usize = 32;
 /// Pixels of a cell's side.
 const CELL: usize = 4;
 /// Pixels to a call of the network: one photo of 1024 x 1024, 16 of 256 x 256.
@@ -41,38 +41,27 @@ impl CenterFace {
     /// The least score of a face, unless another is asked for.
     pub const MIN_SCORE: f32 = 0.5;
 
-    /// A detector that runs `session`, which holds the model `centerface`, loaded with `precision`. Faces score more than
-    /// `min_score`, 0 to 1; 0.5 if not given.
-    pub fn new(session: Box<dyn Session>, precision: Precision, min_score: Option<f32>) -> Self {
+    /// A detector that runs `session`, which holds the model `centerface`. Faces score more than `min_score`, 0 to 1; 0.5
+    /// if not given.
+    pub fn new(session: Box<dyn Session>, min_score: Option<f32>) -> Self {
         let min_score = min_score.unwrap_or(Self::MIN_SCORE);
-        let mut settings = Vec::new();
-        if precision == Precision::Fast {
-            settings.push("fast".to_owned());
-        }
-        if min_score != Self::MIN_SCORE {
-            settings.push(format!("min_score={min_score}"));
-        }
-        let id = if settings.is_empty() { "centerface".into() } else { format!("centerface({})", settings.join(", ")) };
+        let id = if min_score == Self::MIN_SCORE {
+            "centerface".to_owned()
+        } else {
+            format!("centerface(min_score={min_score})")
+        };
         Self { session, min_score, id }
     }
 
     /// The faces of one photo in the maps of its batch.
-    fn decode(&self, maps: &Maps, index: usize, fit: &Fit) -> Vec<Detection> {
+    fn decode(&self, maps: &Maps, index: usize, look: &Look<'_>) -> Vec<Detection> {
         let heat = maps.channel(0, index, 0);
-        let mut candidates: Vec<Detection> = heat
+        let candidates = heat
             .iter()
             .enumerate()
             .filter(|&(_, &score)| score > self.min_score)
-            .filter_map(|(cell, &score)| maps.face(index, cell, score, fit))
-            .collect();
-        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-        let mut faces: Vec<Detection> = Vec::new();
-        for candidate in candidates {
-            if faces.iter().all(|face| face.rect.iou(&candidate.rect) < MAX_OVERLAP) {
-                faces.push(candidate);
-            }
-        }
-        faces
+            .filter_map(|(cell, &score)| maps.face(index, cell, score, look));
+        overlap::strongest(candidates.collect(), MAX_OVERLAP)
     }
 }
 
@@ -86,63 +75,12 @@ impl Detector for CenterFace {
     }
 
     fn detect_rest(&self, photos: &[&Photo]) -> Result<Vec<Vec<Detection>>> {
-        let fits: Vec<Fit> = photos.iter().map(|photo| Fit::of(photo)).collect();
-        let mut alike: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-        for (i, fit) in fits.iter().enumerate() {
-            alike.entry(fit.padded()).or_default().push(i);
-        }
-        let mut found = vec![Vec::new(); photos.len()];
-        for ((width, height), members) in alike {
-            let pixels = PIXELS_PER_CALL * self.session.appetite();
-            for batch in members.chunks((pixels / (width * height)).max(1)) {
-                let output = self.session.fill_and_run(&[batch.len(), 3, height, width], &mut |data| {
-                    data.par_chunks_exact_mut(3 * width * height).zip(batch).for_each(|(planes, &i)| {
-                        let fit = &fits[i];
-                        if (fit.width, fit.height) != (width, height) {
-                            planes.fill(0.0);
-                        }
-                        photos[i].write_planes(fit.width, fit.height, width, planes);
-                    });
-                })?;
-                let maps = Maps::new(output, batch.len(), width / CELL, height / CELL)?;
-                let faces: Vec<_> =
-                    batch.par_iter().enumerate().map(|(k, &i)| self.decode(&maps, k, &fits[i])).collect();
-                for (&i, faces) in batch.iter().zip(faces) {
-                    found[i] = faces;
-                }
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// How a photo is brought into the network.
-struct Fit {
-    /// Size of the photo in the network's input.
-    width: usize,
-    height: usize,
-    /// Pixels of the photo for one of the network.
-    step: (f32, f32),
-}
-
-impl Fit {
-    fn of(photo: &Photo) -> Self {
-        let (width, height) = (photo.width() as f32, photo.height() as f32);
-        let shrink = (LONGEST_SIDE as f32 / width.max(height)).min(1.0);
-        let side = |length: f32| (length * shrink).round().max(1.0);
-        let (w, h) = (side(width), side(height));
-        Self { width: w as usize, height: h as usize, step: (width / w, height / h) }
-    }
-
-    /// Width and height with the padding.
-    fn padded(&self) -> (usize, usize) {
-        (self.width.next_multiple_of(MULTIPLE), self.height.next_multiple_of(MULTIPLE))
-    }
-
-    /// The photo's pixel at (x, y) of the network's input. The network counts from the edge of the first pixel (mirrored
-    /// LFW photos give x and width - x), a photo from its centre.
-    fn back(&self, x: f32, y: f32) -> Point {
-        Point::new(x * self.step.0 - 0.5, y * self.step.1 - 0.5)
+        let looks: Vec<Look<'_>> = photos.iter().map(|photo| Look::new(photo, LONGEST_SIDE)).collect();
+        look::run(&*self.session, &looks, PIXELS_PER_CALL, |output, batch| {
+            let Some((width, height)) = batch.first().map(|look| look.padded()) else { return Ok(Vec::new()) };
+            let maps = Maps::new(output, batch.len(), width / CELL, height / CELL)?;
+            Ok(batch.par_iter().enumerate().map(|(k, look)| self.decode(&maps, k, look)).collect())
+        })
     }
 }
 
@@ -174,7 +112,7 @@ impl Maps {
     }
 
     /// The face with its middle in `cell`, or `None` where the network's numbers are no box.
-    fn face(&self, photo: usize, cell: usize, score: f32, fit: &Fit) -> Option<Detection> {
+    fn face(&self, photo: usize, cell: usize, score: f32, look: &Look<'_>) -> Option<Detection> {
         let at = |output, channel| self.channel(output, photo, channel)[cell];
         let side = CELL as f32;
         let (height, width) = (at(1, 0).exp() * side, at(1, 1).exp() * side);
@@ -182,8 +120,8 @@ impl Maps {
         let middle_y = ((cell / self.width) as f32 + at(2, 0) + 0.5) * side;
         let (left, top) = (middle_x - width / 2.0, middle_y - height / 2.0);
         let points: [Point; 5] =
-            std::array::from_fn(|i| fit.back(left + at(3, 2 * i + 1) * width, top + at(3, 2 * i) * height));
-        let (first, last) = (fit.back(left, top), fit.back(left + width, top + height));
+            std::array::from_fn(|i| look.back(left + at(3, 2 * i + 1) * width, top + at(3, 2 * i) * height));
+        let (first, last) = (look.back(left, top), look.back(left + width, top + height));
         let finite = points.iter().chain([&first, &last]).all(|p| p.x.is_finite() && p.y.is_finite());
         let rect = Rect { left: first.x, top: first.y, right: last.x, bottom: last.y };
         finite.then_some(Detection { rect, score, points: Some(points) })
@@ -221,7 +159,7 @@ mod tests {
 
     fn fake() -> (CenterFace, std::sync::Arc<Mutex<Vec<Vec<usize>>>>) {
         let shapes = std::sync::Arc::default();
-        (CenterFace::new(Box::new(Fake(std::sync::Arc::clone(&shapes))), Precision::Full, None), shapes)
+        (CenterFace::new(Box::new(Fake(std::sync::Arc::clone(&shapes))), None), shapes)
     }
 
     fn black(width: u32, height: u32) -> Photo {
@@ -261,11 +199,9 @@ mod tests {
         assert_eq!(detector.id(), "centerface");
         assert!(detector.detect(&[]).unwrap().is_empty());
         assert!(shapes.lock().unwrap().is_empty());
-        let strict = CenterFace::new(Box::new(Fake(std::sync::Arc::clone(&shapes))), Precision::Full, Some(0.95));
+        let strict = CenterFace::new(Box::new(Fake(shapes)), Some(0.95));
         assert_eq!(strict.id(), "centerface(min_score=0.95)");
         assert!(strict.detect(&[&black(64, 64)]).unwrap()[0].is_empty());
-        let both = CenterFace::new(Box::new(Fake(shapes)), Precision::Fast, Some(0.95));
-        assert_eq!(both.id(), "centerface(fast, min_score=0.95)");
     }
 
     #[test]
@@ -276,7 +212,7 @@ mod tests {
                 Ok(Vec::new())
             }
         }
-        let error = CenterFace::new(Box::new(Empty), Precision::Full, None).detect(&[&black(9, 9)]).unwrap_err();
+        let error = CenterFace::new(Box::new(Empty), None).detect(&[&black(9, 9)]).unwrap_err();
         assert!(error.to_string().contains("centerface"), "{error}");
     }
 }

@@ -3,15 +3,18 @@
 mod cascade;
 mod centerface;
 mod hog;
+mod look;
 mod mmod;
 mod overlap;
 mod select;
+mod yunet;
 
 pub use cascade::Cascade;
 pub use centerface::CenterFace;
 pub use hog::Hog;
 pub use mmod::Mmod;
 pub use select::Select;
+pub use yunet::YuNet;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

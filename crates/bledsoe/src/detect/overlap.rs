@@ -1,8 +1,22 @@
-//! Non-maximum suppression by dlib's rule.
+//! Non-maximum suppression: one box for each face.
 
+use super::Detection;
 use crate::geometry::Rect;
 
-/// When two boxes are of one face. Boxes cover whole pixels, their edges included, as dlib's do.
+/// The best of `found`, best first, leaving out those that overlap a better one more than `max_iou` (intersection over
+/// union).
+pub fn strongest(mut found: Vec<Detection>, max_iou: f32) -> Vec<Detection> {
+    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut faces: Vec<Detection> = Vec::new();
+    for one in found {
+        if faces.iter().all(|face| face.rect.iou(&one.rect) < max_iou) {
+            faces.push(one);
+        }
+    }
+    faces
+}
+
+/// When two boxes are of one face, by dlib's rule. Boxes cover whole pixels, their edges included, as dlib's do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Overlap {
     /// Their intersection is more than this share of the smallest box around both.

@@ -16,6 +16,7 @@ const EMBEDDED: &[(&str, &[u8])] = &[
     ("facenet.safetensors", include_bytes!("../../../../models/facenet.safetensors")),
     ("dlib.safetensors", include_bytes!("../../../../models/dlib.safetensors")),
     ("centerface.safetensors", include_bytes!("../../../../models/centerface.safetensors")),
+    ("yunet.safetensors", include_bytes!("../../../../models/yunet.safetensors")),
     ("mmod.safetensors", include_bytes!("../../../../models/mmod.safetensors")),
     ("hog.svm", include_bytes!("../../../../models/hog.svm")),
     ("landmarks5.safetensors", include_bytes!("../../../../models/landmarks5.safetensors")),

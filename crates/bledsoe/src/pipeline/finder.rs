@@ -66,7 +66,7 @@ fn runs<T>(items: Vec<T>, pixels: impl Fn(&T) -> u64) -> Vec<Vec<T>> {
 }
 
 /// Each photo with its header; an empty one where there is none, and decoding fails.
-fn with_headers(photos: Vec<Encoded>) -> Vec<(Encoded, Header)> {
+pub(crate) fn with_headers(photos: Vec<Encoded>) -> Vec<(Encoded, Header)> {
     let headers: Vec<Header> = photos
         .par_iter()
         .map(|photo| photo.bytes.as_ref().map_or_else(|_| Header::default(), |bytes| Header::of(bytes)))
@@ -102,7 +102,7 @@ fn for_chips<'a>(maps: impl IntoIterator<Item = &'a Affine>) -> Reduction {
 }
 
 /// A photo on its way through the finder.
-struct Searched {
+pub(crate) struct Searched {
     encoded: Encoded,
     header: Header,
     /// The photo as it was searched, and all its faces; or why there is none.
@@ -114,6 +114,11 @@ struct Searched {
 impl Searched {
     fn photo(&self) -> Option<&Photo> {
         self.found.as_ref().ok().map(|(reduced, _)| &reduced.photo)
+    }
+
+    /// Whether there is a photo at all.
+    pub(crate) fn is_decoded(&self) -> bool {
+        self.found.is_ok()
     }
 
     /// Whether it shows no face so far.
@@ -135,7 +140,7 @@ struct Placed {
 }
 
 /// What is made of a photo while it is decoded.
-type Look<'a, T> = dyn Fn(&Photo, &[Detection], &[FoundFace]) -> T + Sync + 'a;
+pub(crate) type Look<'a, T> = dyn Fn(&Photo, &[Detection], &[FoundFace]) -> T + Sync + 'a;
 
 impl Finder {
     /// Like [`Source::process`], with what `look` makes of each photo while it is decoded: it is given the whole photo,
@@ -158,7 +163,7 @@ impl Finder {
         for batch in runs(with_headers(photos), |(_, header)| header.pixels(for_search(header, side))) {
             // A photo that shows its faces at a glance is finished at once, before its pixels leave the cache.
             let first = |(encoded, header)| {
-                let photo = self.glance(encoded, header);
+                let photo = self.glance(self.open(encoded, header));
                 if photo.is_settled() { (Some(self.finish(photo, look)), None) } else { (None, Some(photo)) }
             };
             let (finished, open): (Vec<_>, Vec<_>) = batch.into_par_iter().map(first).unzip();
@@ -187,18 +192,22 @@ impl Finder {
         Photo::decode_reduced(bytes, &self.limits, reduction).map_err(|e| skip(encoded, "decode", e.reason()))
     }
 
-    /// Decodes a photo, and finds the faces that show at a glance.
-    fn glance(&self, encoded: Encoded, header: Header) -> Searched {
-        let reduced = self.decode(&encoded, for_search(&header, self.detector.longest_side()));
-        let found = reduced.map(|reduced| {
-            let faces = in_whole(&reduced, self.detector.glance(&reduced.photo));
-            (reduced, faces)
-        });
-        Searched { encoded, header, found, needed: Reduction::None }
+    /// Decodes a photo to be searched.
+    pub(crate) fn open(&self, encoded: Encoded, header: Header) -> Searched {
+        let found = self.decode(&encoded, for_search(&header, self.detector.longest_side()));
+        Searched { encoded, header, found: found.map(|reduced| (reduced, Vec::new())), needed: Reduction::None }
+    }
+
+    /// Finds the faces that show at a glance.
+    pub(crate) fn glance(&self, mut photo: Searched) -> Searched {
+        if let Ok((reduced, faces)) = &mut photo.found {
+            *faces = in_whole(reduced, self.detector.glance(&reduced.photo));
+        }
+        photo
     }
 
     /// Finds the faces of photos that show none at a glance, and what their chips need.
-    fn search(&self, mut photos: Vec<Searched>) -> Result<Vec<Searched>> {
+    pub(crate) fn search(&self, mut photos: Vec<Searched>) -> Result<Vec<Searched>> {
         let open: Vec<&Photo> = photos.iter().filter(|photo| photo.is_open()).flat_map(Searched::photo).collect();
         let mut detections = self.detector.detect_rest(&open)?.into_iter();
         for photo in &mut photos {
@@ -238,7 +247,7 @@ impl Finder {
     }
 
     /// Cuts the chips of the chosen faces out, of a finer photo if need be, and looks at the whole one.
-    fn finish<T>(&self, photo: Searched, look: Option<&Look<'_, T>>) -> (Processed, Option<T>) {
+    pub(crate) fn finish<T>(&self, photo: Searched, look: Option<&Look<'_, T>>) -> (Processed, Option<T>) {
         let Searched { encoded, found, needed, .. } = photo;
         let all = |faces: &[Detection]| faces.iter().map(|face| face.rect).collect();
         let seen = found.as_ref().map_or(Vec::new(), |(_, faces)| all(faces));

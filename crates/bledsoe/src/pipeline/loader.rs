@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::{
     Error, Result,
     align::Template,
-    detect::{Cascade, CenterFace, Detector, Hog, Mmod},
+    detect::{Cascade, CenterFace, Detector, Hog, Mmod, YuNet},
     embed::{Adapted, Adapter, Embedder, Fusion, NetworkEmbedder},
     engine::{Engine, EngineConfig, Precision, Session},
     hash,
@@ -21,8 +21,8 @@ use crate::{
 
 /// The detector that is used if none is named.
 pub const DEFAULT_DETECTOR: &str = "centerface";
-/// The detectors of `--fast`: HOG finds most faces in a fraction of the time, CenterFace the rest.
-pub const FAST_DETECTOR: &str = "hog,centerface";
+/// The detector of `--fast`: a small network on photos of half the size.
+pub const FAST_DETECTOR: &str = "yunet-half";
 /// The embedder that is used if none is named.
 pub const DEFAULT_EMBEDDER: &str = "mobilefacenet+dlib";
 /// The embedder of `--fast`: half the time, for a little accuracy.
@@ -203,8 +203,7 @@ impl Loader {
     /// Loads the networks of a detector, if one is needed, and an embedder at once, on all cores. Opening them is then a matter of
     /// microseconds, and tells what went wrong here.
     pub fn preload(&self, detector: Option<&str>, embedder: &str) {
-        let detectors =
-            detector.into_iter().flat_map(|d| d.split(',')).enumerate().map(|(stage, name)| (name, precision(stage)));
+        let detectors = detector.into_iter().flat_map(|d| d.split(',')).map(|name| (name, detector_precision(name)));
         let embedder = Adapter::split(embedder).map_or(embedder, |(base, _)| base);
         let embedders = embedder.split('+').map(|name| (name, Precision::Fast));
         let networks: Vec<(&str, Precision)> = detectors.chain(embedders).collect();
@@ -243,23 +242,22 @@ impl Loader {
     }
 
     /// The detector called `name`: of the registry, a dlib `.svm` (HOG) or `.dat` (MMOD) file, or several joined by commas,
-    /// each for the photos in which those before it find nothing. The options are the first one's; CenterFace as a later
-    /// one is computed with [`Precision::Fast`].
+    /// each for the photos in which those before it find nothing. The options are the first one's.
     ///
     /// # Errors
     /// [`Error::Model`] when it is not known or not on this machine.
     pub fn detector(&self, name: &str, options: &DetectorOptions) -> Result<Box<dyn Detector>> {
         if !name.contains(',') {
-            return self.one_detector(name, options, precision(0));
+            return self.one_detector(name, options);
         }
         let stage = |(stage, name)| {
             let options = if stage == 0 { *options } else { DetectorOptions::default() };
-            self.one_detector(name, &options, precision(stage))
+            self.one_detector(name, &options)
         };
         Ok(Box::new(Cascade::new(name.split(',').enumerate().map(stage).collect::<Result<_>>()?)?))
     }
 
-    fn one_detector(&self, name: &str, options: &DetectorOptions, precision: Precision) -> Result<Box<dyn Detector>> {
+    fn one_detector(&self, name: &str, options: &DetectorOptions) -> Result<Box<dyn Detector>> {
         let &DetectorOptions { upsample, min_score } = options;
         let hog = |bytes: &[u8]| -> Result<Box<dyn Detector>> {
             Ok(Box::new(Hog::new(dlib::hog::read(bytes, name)?, name, upsample, min_score)?))
@@ -282,13 +280,17 @@ impl Loader {
             return Err(Error::model(name, "not a detector: see `bledsoe models list`"));
         }
         self.remember(name, &contract.sha256);
+        let session = || self.session(name, detector_precision(name));
         match name {
             "hog" => hog(&self.store.bytes(name)?),
-            "mmod" | "mmod-f32" => mmod(&self.store.onnx(name)?, Box::new(self.session(name, Precision::Full)?)),
+            "mmod" | "mmod-f32" => mmod(&self.store.onnx(name)?, Box::new(session()?)),
             _ if upsample > 0 => {
                 Err(Error::Invalid(format!("--upsample is for hog and mmod; {name} scales photos itself")))
             }
-            _ => Ok(Box::new(CenterFace::new(Box::new(self.session(name, precision)?), precision, min_score))),
+            "yunet" | "yunet-half" => {
+                Ok(Box::new(YuNet::new(Box::new(session()?), name, name == "yunet-half", min_score)))
+            }
+            _ => Ok(Box::new(CenterFace::new(Box::new(session()?), min_score))),
         }
     }
 
@@ -340,9 +342,10 @@ impl Loader {
     }
 }
 
-/// How exactly a detector is computed: one that is asked about few photos, for speed's sake, need not be the best.
-fn precision(stage: usize) -> Precision {
-    if stage == 0 { Precision::Full } else { Precision::Fast }
+/// How exactly the network of the detector called `name` is computed. CenterFace's points, on which chips are cut, move by
+/// small errors; YuNet only says where a face is.
+pub(crate) fn detector_precision(name: &str) -> Precision {
+    if name.starts_with("yunet") { Precision::Fast } else { Precision::Full }
 }
 
 /// The path, if `name` is that of a model file rather than an id.

@@ -35,8 +35,9 @@ pub use chips::{ALIGNMENT_FILE, Alignment, ChipReader};
 pub use chunk::chunks;
 pub use features::features;
 pub use finder::Finder;
-pub(crate) use finder::batches;
+pub(crate) use finder::{Searched, batches, with_headers};
 pub use journal::Journal;
+pub(crate) use loader::detector_precision;
 pub use loader::{
     ACCURATE_EMBEDDER, DEFAULT_DETECTOR, DEFAULT_EMBEDDER, DetectorOptions, FAST_DETECTOR, FAST_EMBEDDER, Loader,
 };

@@ -18,6 +18,7 @@ mod networks;
 mod regions;
 mod resnet;
 mod svm;
+mod yunet;
 
 /// Says that a test was skipped: past the test harness, which hides what passing tests print.
 fn skipped(what: std::fmt::Arguments<'_>) {

@@ -42,14 +42,14 @@ fn golden() -> Golden {
     serde_json::from_str(include_str!("golden/networks.json")).unwrap()
 }
 
-fn session(id: &str) -> Box<dyn Session> {
+pub fn session(id: &str) -> Box<dyn Session> {
     let config = EngineConfig { backend: Backend::Rten, ..Default::default() };
     let onnx = Store::new(None).onnx(id).unwrap();
     Engine::open(&config).unwrap().load(id, onnx, Precision::Full).unwrap()
 }
 
 /// A photo of the golden file: the self-test photo, or one of the data sets, or `None` where they are absent.
-fn photo(name: &str) -> Option<Photo> {
+pub fn photo(name: &str) -> Option<Photo> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let path = if name == "selftest.png" {
         root.join("../../models").join(name)
@@ -90,7 +90,7 @@ fn centerface_finds_the_same_faces() {
     if photos.len() < golden.len() {
         crate::skipped(format_args!("centerface on {} photos: data sets not found", golden.len() - photos.len()));
     }
-    let detector = CenterFace::new(session("centerface"), Precision::Full, None);
+    let detector = CenterFace::new(session("centerface"), None);
     let found = detector.detect(&photos.iter().map(|(_, photo)| photo).collect::<Vec<_>>()).unwrap();
     for ((expected, photo), found) in photos.iter().zip(found) {
         assert!(found.windows(2).all(|pair| pair[0].score >= pair[1].score));
@@ -126,7 +126,7 @@ fn embeddings_agree(id: &str, golden: &BTreeMap<String, Vec<f32>>) {
     contract.output.as_mut().unwrap().flip = false;
     let template = registry.template(contract.template.as_ref().unwrap()).unwrap();
     let embedder = NetworkEmbedder::new(&contract, template.clone(), session(id)).unwrap();
-    let detector = CenterFace::new(session("centerface"), Precision::Full, None);
+    let detector = CenterFace::new(session("centerface"), None);
     for (name, expected) in golden {
         let whole_path = name != "selftest.png";
         let Some(photo) = photo(name) else {

@@ -36,7 +36,7 @@ pub struct Args {
     /// True boxes of the photos to test on
     #[arg(long, value_name = "FILE.json")]
     boxes: PathBuf,
-    /// Detector: centerface, hog or mmod, or a dlib .svm/.dat file
+    /// Detector: centerface, yunet, yunet-half, hog or mmod, or a dlib .svm/.dat file
     #[arg(long, default_value = bledsoe::pipeline::DEFAULT_DETECTOR, value_name = "NAME")]
     detector: String,
     /// Double the photo N times before HOG or MMOD looks at it, to find smaller faces

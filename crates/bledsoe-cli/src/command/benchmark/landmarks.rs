@@ -37,7 +37,7 @@ pub struct Args {
     /// Landmarks: detector (its own five points), landmarks5, landmarks68, or a dlib .dat file
     #[arg(long, default_value = "detector", value_name = "NAME")]
     landmarks: String,
-    /// Find the landmarks in this detector's boxes rather than the true ones; centerface for its own points
+    /// Find the landmarks in this detector's boxes rather than the true ones; centerface or yunet for their own points
     #[arg(long, value_name = "NAME")]
     detector: Option<String>,
     /// Double the photo N times before HOG or MMOD looks at it, to find smaller faces

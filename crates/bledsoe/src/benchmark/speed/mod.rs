@@ -16,12 +16,9 @@ pub use timing::{Timing, Unit};
 
 use crate::{
     Result,
-    align::{FaceChip, warp},
     dataset::Item,
-    detect::Detection,
     embed::Embedder,
-    photo::Photo,
-    pipeline::{self, Counts, Encoded, Finder, Monitor, Source},
+    pipeline::{self, Counts, Encoded, Finder, Monitor, Searched, Source},
 };
 
 /// The photos that are timed.
@@ -58,8 +55,8 @@ pub struct Speed {
     pub undecodable: usize,
     /// Faces embedded.
     pub faces: usize,
-    /// Each stage by itself, one after the other: `read` (if there are files), `decode`, `detect`, `align` (landmarks and
-    /// chips), `embed`.
+    /// Each stage by itself, one after the other: `read` (if there are files), `decode` (as finely as the detector looks),
+    /// `detect`, `align` (landmarks and chips; with decoding once more, finer, where a chip needs it), `embed`.
     pub stages: Vec<Timing>,
     /// All stages as [`pipeline::embed`] runs them, `read` included. Not their sum: it may let stages share work.
     pub whole: Timing,
@@ -144,32 +141,24 @@ fn by_stages(
     round.read = read;
     let (mut undecodable, mut chips) = (0, Vec::new());
     for batch in pipeline::batches(encoded) {
-        let decode = |photo: &Encoded| Photo::decode(photo.bytes.as_deref().ok()?, &finder.limits).ok();
-        let (decoded, time) = seconds(|| Ok(batch.par_iter().filter_map(decode).collect::<Vec<Photo>>()))?;
+        let count = batch.len();
+        let open = |(photo, header)| Some(finder.open(photo, header)).filter(Searched::is_decoded);
+        let photos = pipeline::with_headers(batch).into_par_iter();
+        let (decoded, time) = seconds(|| Ok(photos.filter_map(open).collect::<Vec<Searched>>()))?;
         round.decode += time;
-        undecodable += batch.len() - decoded.len();
-        let readable: Vec<&Photo> = decoded.iter().collect();
-        let (found, time) = seconds(|| finder.detector.detect(&readable))?;
+        undecodable += count - decoded.len();
+        let glanced = decoded.into_par_iter().map(|photo| finder.glance(photo));
+        let (found, time) = seconds(|| finder.search(glanced.collect()))?;
         round.detect += time;
-        let align = |(photo, found): (&Photo, Vec<Detection>)| {
-            let chosen = finder.select.choose(found, photo.width(), photo.height());
-            // A face that cannot be aligned is skipped, as it is by `embed`.
-            chosen.iter().filter_map(|face| cut_out(finder, photo, face).ok()).collect::<Vec<_>>()
-        };
-        let (cut, time) = seconds(|| Ok(decoded.par_iter().zip(found).flat_map_iter(align).collect::<Vec<_>>()))?;
+        // A photo without a face is skipped, as it is by `embed`.
+        let cut_out = |photo| finder.finish::<()>(photo, None).0.faces.unwrap_or_default();
+        let (faces, time) = seconds(|| Ok(found.into_par_iter().flat_map_iter(cut_out).collect::<Vec<_>>()))?;
         round.align += time;
-        chips.extend(cut);
+        chips.extend(faces.into_iter().map(|face| face.chips));
     }
     let (embeddings, embed) = seconds(|| embedder.embed(&chips))?;
     round.embed = embed;
     Ok((undecodable, embeddings.len()))
-}
-
-/// The chips of one face.
-fn cut_out(finder: &Finder, photo: &Photo, face: &Detection) -> Result<Vec<FaceChip>> {
-    let landmarks = finder.landmarker.landmarks(photo, face)?;
-    let templates = finder.templates.iter();
-    templates.map(|(template, size)| Ok(warp(photo, &template.fit(&landmarks, *size)?, *size))).collect()
 }
 
 /// Chunk by chunk, as [`pipeline::embed::embed`] goes, without its journal and table.

@@ -9,6 +9,7 @@ use crate::{
     Result,
     engine::{Engine, EngineConfig, Precision},
     model::{Contract, Format, Store, Task, arithmetic},
+    pipeline::detector_precision,
 };
 
 /// Chips to a run of an embedder, unless others are asked for: as many as `benches/rivals/facenet.py` gives the rivals.
@@ -47,9 +48,9 @@ pub fn run(
 ) -> Result<Vec<NetworkSpeed>> {
     let network = matches!(contract.format, Format::Pack | Format::Onnx | Format::ResnetDat | Format::MmodDat);
     let (counts, precision) = match contract.task {
-        // As the pipeline loads them, but for the later detectors of a cascade.
+        // As the pipeline loads them.
         Task::Embed if network => (chips, Precision::Fast),
-        Task::Detect if network => (&[PHOTOS][..], Precision::Full),
+        Task::Detect if network => (&[PHOTOS][..], detector_precision(&contract.id)),
         _ => return Ok(Vec::new()),
     };
     let side = contract.input.as_ref().map(|input| input.size as usize).filter(|&side| side > 0).unwrap_or(SIDE);
