@@ -1,6 +1,7 @@
 //! A photo as planes of numbers, resized.
 
 use super::Photo;
+use crate::processor::for_each_processor;
 
 /// The source pixels that one pixel of the result is a weighted mean of.
 struct Taps {
@@ -24,6 +25,18 @@ fn taps(from: usize, to: usize) -> Vec<Taps> {
         Taps { first, weights: weights.collect() }
     };
     (0..to).map(tap).collect()
+}
+
+for_each_processor! {
+    /// Adds a row, weighted, to sums.
+    fn add_row(sums: &mut [f32], row: &[u8], weight: f32) = add_weighted
+}
+
+#[inline(always)]
+fn add_weighted(sums: &mut [f32], row: &[u8], weight: f32) {
+    for (sum, &value) in sums.iter_mut().zip(row) {
+        *sum += weight * f32::from(value);
+    }
 }
 
 impl Photo {
@@ -65,9 +78,7 @@ impl Photo {
         for (y, down) in taps(own_height, height).iter().enumerate() {
             mixed.fill(0.0);
             for (row, weight) in rows.clone().skip(down.first).zip(&down.weights) {
-                for (sum, &value) in mixed.iter_mut().zip(row) {
-                    *sum += weight * f32::from(value);
-                }
+                add_row(&mut mixed, row, *weight);
             }
             for (x, tap) in across.iter().enumerate() {
                 let mut sums = [0.0f32; 3];

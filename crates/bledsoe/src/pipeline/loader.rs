@@ -21,7 +21,7 @@ use crate::{
 
 /// The detector that is used if none is named.
 pub const DEFAULT_DETECTOR: &str = "centerface";
-/// The detector of `--fast`: a small network on photos of half the size.
+/// The detector of `--fast`: a very small network, on half the size of small photos.
 pub const FAST_DETECTOR: &str = "yunet-half";
 /// The embedder that is used if none is named.
 pub const DEFAULT_EMBEDDER: &str = "mobilefacenet+dlib";

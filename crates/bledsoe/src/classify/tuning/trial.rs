@@ -89,7 +89,8 @@ impl Fold {
                 votes
                     .iter()
                     .zip(&self.truth)
-                    .map(|(votes, &own)| -f64::from(votes[own].max(f32::MIN_POSITIVE)).ln())
+                    // Rounded, the votes for one person may be a little more than one.
+                    .map(|(votes, &own)| -f64::from(votes[own].clamp(f32::MIN_POSITIVE, 1.0)).ln())
                     .sum()
             };
             let log_scale = least(|log_scale| loss(&votes(Softmax { scale: log_scale.exp() })), -2.0, 5.0);
