@@ -1,7 +1,7 @@
 """Golden file of YuNet: the faces that its own library finds, with pixels from Pillow.
 
 Usage: yunet.py DATASETS > crates/bledsoe/tests/agreement/golden/yunet.json     (yuface 2023.5.1, numpy, pillow)
-The library cuts coordinates down to whole pixels and scores to whole hundredths.
+The library cuts corners, sides and points down to whole pixels, and scores to whole hundredths.
 """
 
 import json
@@ -18,8 +18,8 @@ SELFTEST = Path(__file__).resolve().parents[2] / "models/selftest.png"
 def faces(path):
     photo = np.ascontiguousarray(np.array(Image.open(path).convert("RGB"))[..., ::-1])
     return [
-        {"box": [int(v) for v in box], "score": int(score), "points": [int(v) for v in points]}
-        for score, box, points in zip(*detect(photo, 0.5))
+        {"box": [int(x), int(y), int(x + w), int(y + h)], "score": int(score), "points": [int(v) for v in points]}
+        for score, (x, y, w, h), points in zip(*detect(photo, 0.5))
     ]
 
 

@@ -11,14 +11,12 @@ use super::{
     overlap,
 };
 use crate::{
-    Error, Result,
+    Result,
     engine::{Session, Tensor},
     geometry::{Point, Rect},
     photo::Photo,
 };
 
-/// Boxes that overlap a better one more than this (intersection over union) are the same face.
-const MAX_OVERLAP: f32 = 0.3;
 /// Longer sides are scaled down to this.
 const LONGEST_SIDE: u32 = 1024;
 /// Pixels of a cell's side.
@@ -61,7 +59,7 @@ impl CenterFace {
             .enumerate()
             .filter(|&(_, &score)| score > self.min_score)
             .filter_map(|(cell, &score)| maps.face(index, cell, score, look));
-        overlap::strongest(candidates.collect(), MAX_OVERLAP)
+        overlap::strongest(candidates.collect())
     }
 }
 
@@ -97,12 +95,7 @@ impl Maps {
 
     fn new(tensors: Vec<Tensor>, photos: usize, width: usize, height: usize) -> Result<Self> {
         let expected = Self::CHANNELS.map(|channels| vec![photos, channels, height, width]);
-        if !tensors.iter().map(|t| &t.shape).eq(&expected)
-            || tensors.iter().any(|t| t.data.len() != t.shape.iter().product::<usize>())
-        {
-            let shapes: Vec<_> = tensors.iter().map(|t| &t.shape).collect();
-            return Err(Error::model("centerface", format!("gave maps of {shapes:?}, expected {expected:?}")));
-        }
+        look::check(&tensors, &expected, "centerface")?;
         Ok(Self { tensors, width, cells: width * height })
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use crate::{
-    Result,
+    Error, Result,
     engine::{Session, Tensor},
     geometry::Point,
     photo::Photo,
@@ -91,4 +91,17 @@ pub(super) fn run<T: Clone + Default + Send>(
         }
     }
     Ok(found)
+}
+
+/// Refuses outputs of the model `name` that do not have the `expected` shapes.
+///
+/// # Errors
+/// [`Error::Model`].
+pub(super) fn check(tensors: &[Tensor], expected: &[Vec<usize>], name: &str) -> Result<()> {
+    let is_whole = |tensor: &Tensor| tensor.data.len() == tensor.shape.iter().product::<usize>();
+    if tensors.iter().map(|t| &t.shape).eq(expected) && tensors.iter().all(is_whole) {
+        return Ok(());
+    }
+    let shapes: Vec<_> = tensors.iter().map(|t| &t.shape).collect();
+    Err(Error::model(name, format!("gave maps of {shapes:?}, expected {expected:?}")))
 }

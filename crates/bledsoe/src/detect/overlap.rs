@@ -3,13 +3,15 @@
 use super::Detection;
 use crate::geometry::Rect;
 
-/// The best of `found`, best first, leaving out those that overlap a better one more than `max_iou` (intersection over
-/// union).
-pub fn strongest(mut found: Vec<Detection>, max_iou: f32) -> Vec<Detection> {
+/// Boxes that overlap a better one more than this (intersection over union) are the same face.
+const MAX_IOU: f32 = 0.3;
+
+/// The best box of each face, best first.
+pub fn strongest(mut found: Vec<Detection>) -> Vec<Detection> {
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut faces: Vec<Detection> = Vec::new();
     for one in found {
-        if faces.iter().all(|face| face.rect.iou(&one.rect) < max_iou) {
+        if faces.iter().all(|face| face.rect.iou(&one.rect) < MAX_IOU) {
             faces.push(one);
         }
     }

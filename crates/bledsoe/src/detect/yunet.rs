@@ -11,14 +11,12 @@ use super::{
     overlap,
 };
 use crate::{
-    Error, Result,
+    Result,
     engine::{Session, Tensor},
     geometry::{Point, Rect},
     photo::Photo,
 };
 
-/// Boxes that overlap a better one more than this (intersection over union) are the same face.
-const MAX_OVERLAP: f32 = 0.3;
 /// Longer sides are scaled down to this.
 const LONGEST_SIDE: u32 = 1280;
 /// Larger photos are not halved: they show smaller faces, and may be halved already where they were decoded.
@@ -100,7 +98,7 @@ impl Detector for YuNet {
         for (afar, i) in found.split_off(photos.len()).into_iter().zip(large) {
             found[i].extend(afar);
         }
-        Ok(found.into_iter().map(|candidates| overlap::strongest(candidates, MAX_OVERLAP)).collect())
+        Ok(found.into_iter().map(overlap::strongest).collect())
     }
 }
 
@@ -118,12 +116,7 @@ struct Level {
 impl Level {
     fn all(tensors: Vec<Tensor>, name: &str, photos: usize, width: usize, height: usize) -> Result<Vec<Self>> {
         let expected = CELLS.map(|side| vec![photos, CHANNELS, height / side, width / side]);
-        if !tensors.iter().map(|t| &t.shape).eq(&expected)
-            || tensors.iter().any(|t| t.data.len() != t.shape.iter().product::<usize>())
-        {
-            let shapes: Vec<_> = tensors.iter().map(|t| &t.shape).collect();
-            return Err(Error::model(name, format!("gave maps of {shapes:?}, expected {expected:?}")));
-        }
+        look::check(&tensors, &expected, name)?;
         let level = |(tensor, side): (Tensor, usize)| {
             let (width, height) = (width / side, height / side);
             Self { side: side as f32, width, cells: width * height, data: tensor.data }

@@ -163,7 +163,7 @@ impl Finder {
         for batch in runs(with_headers(photos), |(_, header)| header.pixels(for_search(header, side))) {
             // A photo that shows its faces at a glance is finished at once, before its pixels leave the cache.
             let first = |(encoded, header)| {
-                let photo = self.glance(self.open(encoded, header));
+                let photo = self.glance(self.decode_to_search(encoded, header));
                 if photo.is_settled() { (Some(self.finish(photo, look)), None) } else { (None, Some(photo)) }
             };
             let (finished, open): (Vec<_>, Vec<_>) = batch.into_par_iter().map(first).unzip();
@@ -193,7 +193,7 @@ impl Finder {
     }
 
     /// Decodes a photo to be searched.
-    pub(crate) fn open(&self, encoded: Encoded, header: Header) -> Searched {
+    pub(crate) fn decode_to_search(&self, encoded: Encoded, header: Header) -> Searched {
         let found = self.decode(&encoded, for_search(&header, self.detector.longest_side()));
         Searched { encoded, header, found: found.map(|reduced| (reduced, Vec::new())), needed: Reduction::None }
     }

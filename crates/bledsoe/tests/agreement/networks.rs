@@ -25,17 +25,18 @@ struct Golden {
 }
 
 #[derive(Deserialize)]
-struct FoundIn {
-    photo: String,
-    faces: Vec<Face>,
+pub struct FoundIn {
+    pub photo: String,
+    pub faces: Vec<Face>,
 }
 
 #[derive(Deserialize)]
-struct Face {
+pub struct Face {
+    /// Left, top, right, bottom.
     #[serde(rename = "box")]
-    rect: [f32; 4],
-    score: f32,
-    points: [f32; 10],
+    pub rect: [f32; 4],
+    pub score: f32,
+    pub points: [f32; 10],
 }
 
 fn golden() -> Golden {
@@ -69,7 +70,7 @@ fn block(size: u32) -> FaceChip {
     FaceChip { size, rgb, transform: bledsoe::align::Affine { m: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0] } }
 }
 
-fn rect(face: &Face) -> Rect {
+pub fn rect(face: &Face) -> Rect {
     let [left, top, right, bottom] = face.rect;
     Rect { left, top, right, bottom }
 }

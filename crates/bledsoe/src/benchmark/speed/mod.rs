@@ -142,9 +142,9 @@ fn by_stages(
     let (mut undecodable, mut chips) = (0, Vec::new());
     for batch in pipeline::batches(encoded) {
         let count = batch.len();
-        let open = |(photo, header)| Some(finder.open(photo, header)).filter(Searched::is_decoded);
+        let decode = |(photo, header)| Some(finder.decode_to_search(photo, header)).filter(Searched::is_decoded);
         let photos = pipeline::with_headers(batch).into_par_iter();
-        let (decoded, time) = seconds(|| Ok(photos.filter_map(open).collect::<Vec<Searched>>()))?;
+        let (decoded, time) = seconds(|| Ok(photos.filter_map(decode).collect::<Vec<Searched>>()))?;
         round.decode += time;
         undecodable += count - decoded.len();
         let glanced = decoded.into_par_iter().map(|photo| finder.glance(photo));

@@ -86,12 +86,7 @@ impl Fold {
                 nearest.iter().map(|nearest| all.vote(&nearest[..nearest.len().min(*k)], softmax)).collect()
             };
             let loss = |votes: &[Vec<f32>]| -> f64 {
-                votes
-                    .iter()
-                    .zip(&self.truth)
-                    // Rounded, the votes for one person may be a little more than one.
-                    .map(|(votes, &own)| -f64::from(votes[own].clamp(f32::MIN_POSITIVE, 1.0)).ln())
-                    .sum()
+                votes.iter().zip(&self.truth).map(|(votes, &own)| loss_of(votes[own])).sum()
             };
             let log_scale = least(|log_scale| loss(&votes(Softmax { scale: log_scale.exp() })), -2.0, 5.0);
             let votes = votes(Softmax { scale: log_scale.exp() });
@@ -148,4 +143,21 @@ fn most_likely(scores: &[f32]) -> Option<usize> {
         }
     }
     best.map(|(class, _)| class)
+}
+
+/// The log loss of a photo whose person has this share of the votes; rounded, it may be a little more than one.
+fn loss_of(vote: f32) -> f64 {
+    -f64::from(vote.clamp(f32::MIN_POSITIVE, 1.0)).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_vote_makes_a_loss_below_nothing_or_without_end() {
+        assert_eq!(loss_of(1.0 + f32::EPSILON), 0.0);
+        assert!((loss_of(0.5) - 2f64.ln()).abs() < 1e-12);
+        assert!(loss_of(0.0).is_finite());
+    }
 }
