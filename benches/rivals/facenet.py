@@ -19,7 +19,7 @@ import machine
 BATCH, SIDE, REPEATS = 32, 160, 5
 PHOTO = Path(__file__).resolve().parents[2] / "examples/photos/Grace_Hopper/1984-us-navy.jpg"
 RIVALS = ["onnxruntime", "openvino", "openvino-f32", "opencv", "opencv-one"]
-BLEDSOE = ["ort", "rten"]
+BLEDSOE = ["native", "ort", "rten"]
 
 
 def measure(engine, path, threads):

@@ -45,8 +45,9 @@ BLEDSOE = {
     "bledsoe": [],
     "bledsoe --accurate": ["--accurate"],
 }
-# The same with the built-in engine, which needs nothing installed.
-BLEDSOE |= {f"{name}, rten": [*flags, "--engine", "rten"] for name, flags in BLEDSOE.items()}
+# The same by other engines than its own kernels, which need nothing installed.
+BLEDSOE |= {f"{name}, {engine}": [*flags, "--engine", flag] for name, flags in list(BLEDSOE.items())
+            for engine, flag in [("OpenVINO", "ort"), ("rten", "rten")]}
 
 
 def run_rival(name, environments, networks, paths):

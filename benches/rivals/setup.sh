@@ -18,6 +18,7 @@ for step in "$@"; do
     [ -x "$folder/$step/bin/python" ] || "$python" -m venv "$folder/$step"
     case $step in
     packages)
+        pip packages install wheel==0.48.0
         pip packages install --no-deps --no-build-isolation -r "$here/requirements.txt"
         pip packages install --no-deps dlib-bin==20.0.1.post1
         "$folder/packages/bin/python" "$here/networks.py" "$folder/networks"
@@ -27,7 +28,7 @@ for step in "$@"; do
         pip compiled install --no-deps --no-build-isolation -r "$here/requirements.txt"
         # dlib's setup.py takes CMake's settings from variables named DLIB_; AVX follows from the compiler's flags.
         DLIB_USE_CUDA=0 DLIB_USE_BLAS=1 DLIB_USE_LAPACK=1 CXXFLAGS=-march=native PATH="$folder/compiled/bin:$PATH" \
-            nice pip compiled install --no-deps --no-build-isolation --no-binary dlib dlib==20.0.1
+            pip compiled install --no-deps --no-build-isolation --no-binary dlib dlib==20.0.1
         "$folder/compiled/bin/python" -c 'import dlib; assert dlib.USE_AVX_INSTRUCTIONS and dlib.DLIB_USE_BLAS'
         ;;
     mtcnn)

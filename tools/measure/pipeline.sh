@@ -45,7 +45,7 @@ memory)
         ln -sf "$photo" "$out/lfw-2000/$person/"
     done
     for input in "$out/lfw-2000" "$images"; do
-        for engine in rten auto; do
+        for engine in native ort rten; do
             /usr/bin/time -f "$(basename "$input") $engine: %M KiB peak, %e s" \
                 "$bledsoe" embed "$input" --out "$out/memory.parquet" --engine $engine > /dev/null 2> "$out/memory.log" || [ $? -eq 1 ]
             tail -n 1 "$out/memory.log"

@@ -21,15 +21,14 @@ use bledsoe::{
 };
 use clap::builder::TypedValueParser;
 
-/// Photos that are done before OpenVINO has loaded its networks: with the default's, rten starts 0.3 s sooner and takes
-/// 0.04 s longer for each photo.
+/// Photos that are done before OpenVINO has loaded its networks.
 const SOON_DONE: usize = 10;
 
 /// Which engine runs the networks.
 #[derive(clap::Args, Debug, Clone)]
 pub struct EngineArgs {
-    /// Engine: auto (the fastest that loads; for less than ten photos rten, which starts sooner), ort (ONNX Runtime; for
-    /// less than ten photos its own kernels instead of OpenVINO's) or rten (built in)
+    /// Engine: auto (native; for networks with other layers ort if it loads, else rten; on a GPU ort), native (bledsoe's own
+    /// kernels), ort (ONNX Runtime; for less than ten photos its own kernels instead of OpenVINO's) or rten (built in)
     #[arg(long, default_value = "auto", value_name = "NAME")]
     engine: Backend,
     /// Where networks run: cpu or cuda
@@ -62,11 +61,12 @@ impl EngineArgs {
         Ok(Loader::new(config, self.models.as_deref())?)
     }
 
-    /// The same for what comes before a training on --device: rten asked for by name runs on the CPU, the only device
-    /// that it knows.
+    /// The same for what comes before a training on --device: an engine that knows no other device runs on the CPU if it is
+    /// asked for by name.
     #[cfg(feature = "finetune")]
     pub fn before_training(&self) -> Self {
-        let device = if self.engine == Backend::Rten { Device::Cpu } else { self.device };
+        let on_cpu = matches!(self.engine, Backend::Rten | Backend::Native);
+        let device = if on_cpu { Device::Cpu } else { self.device };
         Self { device, ..self.clone() }
     }
 

@@ -33,7 +33,7 @@ pub enum Error {
     /// An inference engine could not be loaded or failed while running.
     #[error("engine {engine}: {reason}")]
     Engine {
-        /// `ort` or `rten`.
+        /// `native`, `ort` or `rten`.
         engine: String,
         /// What is wrong and what to do about it.
         reason: String,

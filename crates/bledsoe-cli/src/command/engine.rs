@@ -57,7 +57,7 @@ fn info(device: Device, as_json: bool) -> Result<ExitCode> {
         Ok(engine) => (true, engine.describe().to_owned()),
         Err(error) => (false, error.to_string()),
     };
-    let (ort, rten, auto) = (state(Backend::Ort), state(Backend::Rten), state(Backend::Auto));
+    let [auto, native, ort, rten] = [Backend::Auto, Backend::Native, Backend::Ort, Backend::Rten].map(state);
     let path = library::find(device == Device::Cuda);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let features = library::processor_features();
@@ -65,8 +65,8 @@ fn info(device: Device, as_json: bool) -> Result<ExitCode> {
         let entry =
             |(available, description): &(bool, String)| json!({ "available": available, "description": description });
         console::print_json(&json!({
-            "device": device, "auto": entry(&auto), "ort": entry(&ort), "rten": entry(&rten), "library": path,
-            "threads": threads, "processor": features, "cache": library::cache(),
+            "device": device, "auto": entry(&auto), "native": entry(&native), "ort": entry(&ort),
+            "rten": entry(&rten), "library": path, "threads": threads, "processor": features, "cache": library::cache(),
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -74,6 +74,7 @@ fn info(device: Device, as_json: bool) -> Result<ExitCode> {
         format!("{} {description}", if *available { "yes:" } else { "no: " })
     };
     say!("auto       {}", auto.1);
+    say!("native     {}", mark(&native));
     say!("ort        {}", mark(&ort));
     say!("rten       {}", mark(&rten));
     say!("library    {}", path.map_or_else(|| "none".to_owned(), |p| p.display().to_string()));

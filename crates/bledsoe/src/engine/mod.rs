@@ -1,15 +1,20 @@
 //! Engines: run a network.
 //!
-//! An [`Engine`] is a backend opened once; it loads ONNX bytes into [`Session`]s. There are two: rten, compiled in and
-//! always there, and ONNX Runtime, a shared library that [`install`] fetches, several times faster. What was chosen,
-//! and why, is in [`Engine::describe`]; a backend asked for by name is never silently replaced.
+//! An [`Engine`] is a backend opened once; it loads ONNX bytes into [`Session`]s. There are three: bledsoe's own kernels,
+//! compiled in, which have the layers that networks for faces are made of; rten, compiled in, which has nearly all that
+//! ONNX knows; and ONNX Runtime, a shared library that [`install`] fetches, for GPUs and for large networks of a user's
+//! own. What was chosen, and why, is in [`Engine::describe`]; a backend asked for by name is never silently replaced.
 
 pub mod install;
 pub mod library;
+mod native;
 mod ort;
 mod rten;
 
-use std::{str::FromStr, sync::Arc};
+use std::{
+    str::FromStr,
+    sync::{Arc, OnceLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -68,9 +73,12 @@ impl<S: Session + ?Sized> Session for Arc<S> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
-    /// The fastest that loads, or the one that starts soonest.
+    /// On the processor own kernels, and for networks with other layers, or where there are no kernels for the processor,
+    /// ONNX Runtime if it loads, else rten; on a GPU ONNX Runtime.
     #[default]
     Auto,
+    /// Own kernels, compiled in.
+    Native,
     /// ONNX Runtime, from its shared library.
     Ort,
     /// rten, compiled in.
@@ -83,8 +91,9 @@ impl FromStr for Backend {
         match s {
             "auto" => Ok(Self::Auto),
             "ort" => Ok(Self::Ort),
+            "native" => Ok(Self::Native),
             "rten" => Ok(Self::Rten),
-            _ => Err(Error::Invalid(format!("engine {s:?}: expected auto, ort or rten"))),
+            _ => Err(Error::Invalid(format!("engine {s:?}: expected auto, native, ort or rten"))),
         }
     }
 }
@@ -129,7 +138,8 @@ pub struct EngineConfig {
     pub device: Device,
     /// Threads of the engine; 0 takes all cores.
     pub threads: usize,
-    /// On the processor: what starts soonest instead of what is fastest once it runs, for the sake of a few photos.
+    /// ONNX Runtime on the processor: what starts soonest instead of what is fastest once it runs, for the sake of a few
+    /// photos.
     pub soon: bool,
 }
 
@@ -140,12 +150,15 @@ pub struct Engine {
 }
 
 enum Opened {
+    Native(native::Runtime),
     Ort(Arc<ort::Runtime>),
     Rten(rten::Runtime),
+    /// Own kernels, and what was opened for the first network that has other layers.
+    Auto(native::Runtime, OnceLock<(Box<Engine>, String)>, EngineConfig),
 }
 
 impl Engine {
-    /// Opens the backend of `config`. `Backend::Auto` takes ONNX Runtime if it loads, else rten; to start soon, rten.
+    /// Opens the backend of `config`.
     ///
     /// # Errors
     /// [`Error::Engine`] when the backend asked for cannot be loaded, or has no such device.
@@ -155,35 +168,49 @@ impl Engine {
         } else {
             std::thread::available_parallelism().map_or(1, usize::from)
         };
-        let rten = |why: &str| {
-            if config.device == Device::Cuda {
-                return Err(Error::engine(
-                    "rten",
-                    format!(
-                        "runs on the CPU only{why}; --device cuda needs ONNX Runtime: bledsoe engine install --cuda"
-                    ),
-                ));
+        let on_cpu = |name| match config.device {
+            Device::Cpu => Ok(()),
+            Device::Cuda => Err(Error::engine(
+                name,
+                "runs on the CPU only; --device cuda needs ONNX Runtime: bledsoe engine install --cuda",
+            )),
+        };
+        let native = || native::Runtime::new(threads);
+        let (backend, description) = match (config.backend, config.device) {
+            (Backend::Native, _) => {
+                on_cpu("native")?;
+                let runtime = native()?;
+                let description = runtime.describe();
+                (Opened::Native(runtime), description)
             }
-            Ok(Self {
-                description: format!("{}, {threads} threads{why}", rten::NAME),
-                backend: Opened::Rten(rten::Runtime::new(threads)),
-            })
+            (Backend::Rten, _) => {
+                on_cpu("rten")?;
+                (Opened::Rten(rten::Runtime::new(threads)), format!("{}, {threads} threads", rten::NAME))
+            }
+            (Backend::Ort, _) | (Backend::Auto, Device::Cuda) => {
+                let runtime = ort::Runtime::open(config.device, threads, config.soon)?;
+                let description = runtime.description().to_owned();
+                (Opened::Ort(Arc::new(runtime)), description)
+            }
+            (Backend::Auto, Device::Cpu) if !native::Runtime::suits_processor() => {
+                return Self::for_other_layers(config);
+            }
+            (Backend::Auto, Device::Cpu) => {
+                let runtime = native()?;
+                let description = runtime.describe();
+                (Opened::Auto(runtime, OnceLock::new(), config.clone()), description)
+            }
         };
-        let ort = || {
-            let runtime = ort::Runtime::open(config.device, threads, config.soon)?;
-            Ok(Self { description: runtime.description().to_owned(), backend: Opened::Ort(Arc::new(runtime)) })
-        };
-        match config.backend {
-            Backend::Rten => rten(""),
-            Backend::Ort => ort(),
-            Backend::Auto if config.soon && config.device == Device::Cpu => rten(""),
-            Backend::Auto => ort().or_else(|error: Error| rten(&format!(" ({error})"))),
-        }
+        Ok(Self { backend, description })
     }
 
-    /// The backend, its version, provider, precision and threads, for people and for results.
+    /// The backend, its version, provider, precision and threads, for people and for results; with what was loaded so far
+    /// on another.
     pub fn describe(&self) -> &str {
-        &self.description
+        match &self.backend {
+            Opened::Auto(_, other, _) => other.get().map_or(&self.description, |(_, both)| both),
+            _ => &self.description,
+        }
     }
 
     /// Loads a network from ONNX bytes; `name` is for error messages.
@@ -192,9 +219,29 @@ impl Engine {
     /// [`Error::Engine`] when the backend cannot run the network.
     pub fn load(&self, name: &str, onnx: Vec<u8>, precision: Precision) -> Result<Box<dyn Session>> {
         match &self.backend {
+            Opened::Native(runtime) => runtime.load(name, &onnx, precision),
             Opened::Ort(runtime) => runtime.load(name, &onnx, precision),
             Opened::Rten(runtime) => Ok(Box::new(runtime.load(name, onnx)?)),
+            Opened::Auto(runtime, other, config) => match runtime.load(name, &onnx, precision) {
+                Err(Error::Engine { reason, .. }) => {
+                    if other.get().is_none() {
+                        let engine = Self::for_other_layers(config)?;
+                        let reason = reason.replace(" (--engine auto takes another)", "");
+                        let both = format!("{}; for other layers ({reason}) {}", self.description, engine.description);
+                        let _ = other.set((Box::new(engine), both));
+                    }
+                    let engine = other.get().ok_or_else(|| Error::engine("auto", reason))?;
+                    engine.0.load(name, onnx, precision)
+                }
+                loaded => loaded,
+            },
         }
+    }
+
+    /// ONNX Runtime if it loads, else rten.
+    fn for_other_layers(config: &EngineConfig) -> Result<Self> {
+        let open = |backend| Self::open(&EngineConfig { backend, ..config.clone() });
+        open(Backend::Ort).or_else(|_| open(Backend::Rten))
     }
 }
 
@@ -263,6 +310,25 @@ mod tests {
     }
 
     #[test]
+    fn another_engine_takes_what_own_kernels_lack_and_says_so() {
+        if !native::Runtime::suits_processor() {
+            return crate::skipped(format_args!("another_engine_takes_what_own_kernels_lack: no AVX2"));
+        }
+        let engine = Engine::open(&EngineConfig::default()).unwrap();
+        assert!(engine.describe().starts_with("bledsoe's own kernels"), "{}", engine.describe());
+        assert!(!engine.describe().contains("other layers"));
+        computes(&engine);
+        assert!(
+            engine.describe().contains("; for other layers (small: its input is no batch"),
+            "{}",
+            engine.describe()
+        );
+        let native = Engine::open(&EngineConfig { backend: Backend::Native, ..Default::default() }).unwrap();
+        let refused = native.load("small", network(), Precision::Full).err().unwrap().to_string();
+        assert!(refused.contains("small: its input is no batch of pictures"), "{refused}");
+    }
+
+    #[test]
     fn onnx_runtime_runs_a_small_network_or_says_how_to_get_it() {
         for soon in [false, true] {
             match Engine::open(&EngineConfig { backend: Backend::Ort, threads: 1, soon, ..Default::default() }) {
@@ -280,14 +346,10 @@ mod tests {
     }
 
     #[test]
-    fn auto_starts_soon_with_what_is_built_in() {
-        let engine = Engine::open(&EngineConfig { soon: true, ..Default::default() }).unwrap();
-        assert!(engine.describe().starts_with("rten"), "{}", engine.describe());
-    }
-
-    #[test]
-    fn rten_has_no_gpu() {
-        let config = EngineConfig { backend: Backend::Rten, device: Device::Cuda, ..Default::default() };
-        assert!(Engine::open(&config).err().unwrap().to_string().contains("CPU only"));
+    fn what_is_compiled_in_has_no_gpu() {
+        for backend in [Backend::Rten, Backend::Native] {
+            let config = EngineConfig { backend, device: Device::Cuda, ..Default::default() };
+            assert!(Engine::open(&config).err().unwrap().to_string().contains("CPU only"));
+        }
     }
 }

@@ -204,6 +204,32 @@ impl<'a> Graph<'a> {
         self.constants.get(name)
     }
 
+    /// The input's name.
+    pub fn input(&self) -> &str {
+        &self.input
+    }
+
+    /// Of a batch of pictures, the input's channels, height and width, where they are fixed; `None` if it is no such batch.
+    pub fn input_lengths(&self) -> Option<[Option<usize>; 3]> {
+        let fields = |bytes| onnx::fields(bytes);
+        let message = |fields: &[Field<'a>], number: u64| fields.iter().find(|f| f.number == number).map(Field::bytes);
+        let infos = self.graph.iter().filter(|field| field.number == INPUT).filter_map(|field| fields(field.bytes()));
+        let info = infos.into_iter().find(|info| onnx::text(info, 1) == self.input)?;
+        let tensor = fields(message(&fields(message(&info, 2)?)?, 1)?)?;
+        let axes = fields(message(&tensor, 2)?)?;
+        let lengths = axes.iter().filter(|field| field.number == 1).map(|axis| {
+            let length = *onnx::integers(&fields(axis.bytes())?, 1)?.first()?;
+            usize::try_from(length).ok().filter(|&length| length > 0)
+        });
+        <[Option<usize>; 4]>::try_from(lengths.collect::<Vec<_>>()).ok().map(|[_, rest @ ..]| rest)
+    }
+
+    /// The outputs' names.
+    pub fn outputs(&self) -> Vec<String> {
+        let infos = self.graph.iter().filter(|field| field.number == OUTPUT);
+        infos.filter_map(|field| onnx::fields(field.bytes())).map(|info| onnx::text(&info, 1)).collect()
+    }
+
     /// The first output's name.
     pub fn output(&self) -> &str {
         &self.output

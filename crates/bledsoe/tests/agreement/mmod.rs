@@ -84,8 +84,8 @@ fn finds_what_dlib_finds() {
         return;
     };
     for set in golden().iter().filter(|s| s.name != "astronaut") {
-        let detector = detector(Backend::Rten, Store::new(None).onnx("mmod").unwrap(), set.upsample);
-        let (share, worst) = compare("f16 pack, rten", &detector, set, &root);
+        let detector = detector(Backend::Native, Store::new(None).onnx("mmod").unwrap(), set.upsample);
+        let (share, worst) = compare("f16 pack, native", &detector, set, &root);
         // JPEG decoders differ by a step or two; of two windows with almost the same score the other may then win.
         assert!(share >= 0.98, "{} upsample {}: {share} agree", set.name, set.upsample);
         assert!(worst < 0.02, "{} upsample {}: a score off by {worst}", set.name, set.upsample);
@@ -96,8 +96,8 @@ fn finds_what_dlib_finds() {
 fn finds_what_dlib_finds_in_a_photo_without_compression() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agreement/golden");
     for set in golden().iter().filter(|s| s.name == "astronaut") {
-        let detector = detector(Backend::Rten, Store::new(None).onnx("mmod").unwrap(), set.upsample);
-        let (share, worst) = compare("f16 pack, rten", &detector, set, &root);
+        let detector = detector(Backend::Native, Store::new(None).onnx("mmod").unwrap(), set.upsample);
+        let (share, worst) = compare("f16 pack, native", &detector, set, &root);
         assert!(share == 1.0 && worst < 0.002, "upsample {}: {share} agree, a score off by {worst}", set.upsample);
     }
 }
@@ -115,7 +115,7 @@ fn the_users_file_on_every_engine_finds_what_dlib_finds() {
     if !ort {
         crate::skipped(format_args!("{name} on ONNX Runtime: set {}", library::VARIABLE));
     }
-    for backend in [Some(Backend::Rten), ort.then_some(Backend::Ort)].into_iter().flatten() {
+    for backend in [Some(Backend::Native), Some(Backend::Rten), ort.then_some(Backend::Ort)].into_iter().flatten() {
         let set = &golden()[0];
         let (share, worst) =
             compare(&format!("f32 file, {backend:?}"), &detector(backend, onnx.clone(), 0), set, &root);

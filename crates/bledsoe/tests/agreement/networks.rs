@@ -44,7 +44,7 @@ fn golden() -> Golden {
 }
 
 pub fn session(id: &str) -> Box<dyn Session> {
-    let config = EngineConfig { backend: Backend::Rten, ..Default::default() };
+    let config = EngineConfig { backend: Backend::Native, ..Default::default() };
     let onnx = Store::new(None).onnx(id).unwrap();
     Engine::open(&config).unwrap().load(id, onnx, Precision::Full).unwrap()
 }

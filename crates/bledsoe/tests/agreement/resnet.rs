@@ -59,7 +59,7 @@ fn check(what: &str, onnx: &[u8], tolerance: f32) {
     if !ort {
         crate::skipped(format_args!("{what} on ONNX Runtime: set {}", library::VARIABLE));
     }
-    for backend in [Some(Backend::Rten), ort.then_some(Backend::Ort)].into_iter().flatten() {
+    for backend in [Some(Backend::Native), Some(Backend::Rten), ort.then_some(Backend::Ort)].into_iter().flatten() {
         let found = descriptor(&*session(backend, onnx.to_vec()), astronaut().rgb());
         let off = largest_difference(&found, &golden().astronaut);
         eprintln!("{what}, {backend:?}: components off by at most {off:e}");
@@ -91,7 +91,7 @@ fn chips_cut_here_give_nearly_dlibs_descriptors() {
         return;
     }
     let template = Registry::embedded().unwrap().template("dlib").unwrap();
-    let session = session(Backend::Rten, Store::new(None).onnx("dlib").unwrap());
+    let session = session(Backend::Native, Store::new(None).onnx("dlib").unwrap());
     for face in golden().lfw {
         let photo = Photo::open(&root.join(&face.photo), &Limits::default()).unwrap();
         let points = face.points.iter().map(|&[x, y]| Point::new(x, y)).collect();

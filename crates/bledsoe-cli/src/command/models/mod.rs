@@ -195,7 +195,7 @@ fn verify(id: Option<&str>, common: &Common) -> Result<ExitCode> {
         None => registry.models().iter().filter(|m| store.place(m).is_some()).collect(),
     };
     // An engine that is not installed is no failure of a model.
-    let engines: Vec<(Engine, &str)> = [(Backend::Rten, "rten"), (Backend::Ort, "ort")]
+    let engines: Vec<(Engine, &str)> = [(Backend::Native, "native"), (Backend::Rten, "rten"), (Backend::Ort, "ort")]
         .into_iter()
         .filter_map(|(backend, name)| {
             Some((Engine::open(&EngineConfig { backend, ..EngineConfig::default() }).ok()?, name))
