@@ -1,7 +1,7 @@
 //! Sixteen numbers at once, in the registers that the processor has.
 //!
 //! The layers are written once, over [`Arithmetic`]; [`Arithmetic::compute`] is where they are compiled for a kind of
-//! processor. All that it calls is `#[inline(always)]`, or it would be compiled for the least of them.
+//! processor. All that it calls is `#[inline(always)]`, and no closure, or it would be compiled for the least of them.
 
 use super::layer::{Layer, Rows};
 

@@ -91,7 +91,7 @@ impl<A: Arithmetic> Layer<A> {
             Self::Add => add::<A>(rows),
             Self::Concat => concat(rows),
             Self::Extend { .. } => extend(rows),
-            Self::Activation(activation) => each::<A>(rows, |panel, lanes| activation.of::<A>(panel, lanes)),
+            Self::Activation(activation) => activate::<A>(rows, activation),
             Self::Sigmoid => sigmoid(rows),
             Self::Softmax => softmax(rows),
         }
@@ -108,12 +108,12 @@ impl<'a> Rows<'a> {
 }
 
 #[inline(always)]
-fn each<A: Arithmetic>(rows: Rows<'_>, f: impl Fn(usize, A::Lanes) -> A::Lanes) {
+fn activate<A: Arithmetic>(rows: Rows<'_>, activation: &Activation) {
     let input = rows.inputs[0];
     for (place, pixel) in rows.pixels() {
         let (from, to) = (input.pixel(place).as_chunks::<LANES>().0, pixel.as_chunks_mut::<LANES>().0);
         for (panel, (from, to)) in from.iter().zip(to).enumerate() {
-            A::store(f(panel, A::load(from)), to);
+            A::store(activation.of::<A>(panel, A::load(from)), to);
         }
     }
 }
