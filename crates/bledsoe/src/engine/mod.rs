@@ -219,29 +219,39 @@ impl Engine {
     /// [`Error::Engine`] when the backend cannot run the network.
     pub fn load(&self, name: &str, onnx: Vec<u8>, precision: Precision) -> Result<Box<dyn Session>> {
         match &self.backend {
-            Opened::Native(runtime) => runtime.load(name, &onnx, precision),
+            Opened::Native(runtime) => runtime.load(name, &onnx, precision).map_err(|error| match error {
+                Error::Engine { engine, reason } => {
+                    Error::Engine { engine, reason: format!("{reason} (--engine auto takes another)") }
+                }
+                other => other,
+            }),
             Opened::Ort(runtime) => runtime.load(name, &onnx, precision),
             Opened::Rten(runtime) => Ok(Box::new(runtime.load(name, onnx)?)),
             Opened::Auto(runtime, other, config) => match runtime.load(name, &onnx, precision) {
                 Err(Error::Engine { reason, .. }) => {
-                    if other.get().is_none() {
-                        let engine = Self::for_other_layers(config)?;
-                        let reason = reason.replace(" (--engine auto takes another)", "");
-                        let both = format!("{}; for other layers ({reason}) {}", self.description, engine.description);
-                        let _ = other.set((Box::new(engine), both));
-                    }
-                    let engine = other.get().ok_or_else(|| Error::engine("auto", reason))?;
-                    engine.0.load(name, onnx, precision)
+                    let (engine, _) = match other.get() {
+                        Some(opened) => opened,
+                        None => {
+                            let engine = Self::for_other_layers(config)?;
+                            let both =
+                                format!("{}; for other layers ({reason}) {}", self.description, engine.description);
+                            other.get_or_init(|| (Box::new(engine), both))
+                        }
+                    };
+                    engine.load(name, onnx, precision)
                 }
                 loaded => loaded,
             },
         }
     }
 
-    /// ONNX Runtime if it loads, else rten.
+    /// ONNX Runtime if it loads, else rten, whose description says why.
     fn for_other_layers(config: &EngineConfig) -> Result<Self> {
         let open = |backend| Self::open(&EngineConfig { backend, ..config.clone() });
-        open(Backend::Ort).or_else(|_| open(Backend::Rten))
+        open(Backend::Ort).or_else(|error| {
+            let rten = open(Backend::Rten)?;
+            Ok(Self { description: format!("{} ({error})", rten.description), ..rten })
+        })
     }
 }
 

@@ -48,6 +48,34 @@ pub(super) trait Arithmetic: Sized + Send + Sync + 'static {
     fn product(sum: Self::Lanes, word: Self::Word, weights: Self::Lanes) -> Self::Lanes;
 }
 
+/// For those that multiply f32: a word is a number.
+macro_rules! words_are_numbers {
+    () => {
+        type Word = f32;
+        const NUMBERS: usize = 1;
+
+        #[inline(always)]
+        fn word(numbers: &[f32]) -> f32 {
+            numbers[0]
+        }
+
+        #[inline(always)]
+        fn words<'a>(numbers: &'a [f32], _: &'a mut Vec<f32>) -> &'a [f32] {
+            numbers
+        }
+
+        #[inline(always)]
+        fn load_words(words: &[f32; LANES]) -> Self::Lanes {
+            Self::load(words)
+        }
+
+        #[inline(always)]
+        fn product(sum: Self::Lanes, word: f32, weights: Self::Lanes) -> Self::Lanes {
+            Self::multiply_add(sum, Self::splat(word), weights)
+        }
+    };
+}
+
 /// Plain loops: NEON on ARM, by the compiler.
 pub(super) struct Plain;
 
@@ -59,23 +87,12 @@ impl Plain {
 }
 
 impl Arithmetic for Plain {
-    type Word = f32;
+    words_are_numbers!();
     type Lanes = [f32; LANES];
-    const NUMBERS: usize = 1;
     const WIDE: bool = false;
 
     fn compute(layer: &Layer<Self>, rows: Rows<'_>) {
         layer.compute(rows);
-    }
-
-    #[inline(always)]
-    fn word(numbers: &[f32]) -> f32 {
-        numbers[0]
-    }
-
-    #[inline(always)]
-    fn words<'a>(numbers: &'a [f32], _: &'a mut Vec<f32>) -> &'a [f32] {
-        numbers
     }
 
     #[inline(always)]
@@ -115,16 +132,6 @@ impl Arithmetic for Plain {
             if cfg!(target_arch = "aarch64") { a[i].mul_add(b[i], sum[i]) } else { sum[i] + a[i] * b[i] }
         })
     }
-
-    #[inline(always)]
-    fn load_words(words: &[f32; LANES]) -> Self::Lanes {
-        *words
-    }
-
-    #[inline(always)]
-    fn product(sum: Self::Lanes, word: f32, weights: Self::Lanes) -> Self::Lanes {
-        Self::multiply_add(sum, [word; LANES], weights)
-    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -146,9 +153,8 @@ pub(super) mod x86 {
     }
 
     impl Arithmetic for Avx2 {
-        type Word = f32;
+        words_are_numbers!();
         type Lanes = [__m256; 2];
-        const NUMBERS: usize = 1;
         const WIDE: bool = false;
 
         fn compute(layer: &Layer<Self>, rows: Rows<'_>) {
@@ -158,16 +164,6 @@ pub(super) mod x86 {
             }
             // SAFETY: the processor has what the function is compiled for.
             unsafe { compiled(layer, rows) }
-        }
-
-        #[inline(always)]
-        fn word(numbers: &[f32]) -> f32 {
-            numbers[0]
-        }
-
-        #[inline(always)]
-        fn words<'a>(numbers: &'a [f32], _: &'a mut Vec<f32>) -> &'a [f32] {
-            numbers
         }
 
         #[inline(always)]
@@ -213,16 +209,6 @@ pub(super) mod x86 {
         fn multiply_add(sum: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
             // SAFETY: see the module.
             unsafe { [_mm256_fmadd_ps(a[0], b[0], sum[0]), _mm256_fmadd_ps(a[1], b[1], sum[1])] }
-        }
-
-        #[inline(always)]
-        fn load_words(words: &[f32; LANES]) -> Self::Lanes {
-            Self::load(words)
-        }
-
-        #[inline(always)]
-        fn product(sum: Self::Lanes, word: f32, weights: Self::Lanes) -> Self::Lanes {
-            Self::multiply_add(sum, Self::splat(word), weights)
         }
     }
 
@@ -299,28 +285,7 @@ pub(super) mod x86 {
     }
 
     avx512! { Avx512, "avx512f,fma",
-        type Word = f32;
-        const NUMBERS: usize = 1;
-
-        #[inline(always)]
-        fn word(numbers: &[f32]) -> f32 {
-            numbers[0]
-        }
-
-        #[inline(always)]
-        fn words<'a>(numbers: &'a [f32], _: &'a mut Vec<f32>) -> &'a [f32] {
-            numbers
-        }
-
-        #[inline(always)]
-        fn load_words(words: &[f32; LANES]) -> Self::Lanes {
-            Self::load(words)
-        }
-
-        #[inline(always)]
-        fn product(sum: Self::Lanes, word: f32, weights: Self::Lanes) -> Self::Lanes {
-            Self::multiply_add(sum, Self::splat(word), weights)
-        }
+        words_are_numbers!();
     }
 
     /// AVX-512 with products of bf16, added up in f32.

@@ -62,6 +62,6 @@ impl Runtime {
         let graph = Graph::read(onnx, name)?;
         Instructions::best(precision)
             .load(name, &graph, &self.threads)
-            .map_err(|reason| Error::engine("native", format!("{name}: {reason} (--engine auto takes another)")))
+            .map_err(|reason| Error::engine("native", format!("{name}: {reason}")))
     }
 }
