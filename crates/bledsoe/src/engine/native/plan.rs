@@ -51,6 +51,9 @@ impl<A: Arithmetic> Plan<A> {
 
     /// The shapes of all maps, the input first; `None` if it is too small.
     pub fn shapes(&self, input: Shape) -> Option<Vec<Shape>> {
+        if input.height.min(input.width) == 0 {
+            return None;
+        }
         let mut shapes = vec![input];
         for step in &self.steps {
             let inputs: Vec<Shape> = step.inputs.iter().map(|&map| shapes[map]).collect();
