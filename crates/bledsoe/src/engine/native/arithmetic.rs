@@ -13,6 +13,45 @@ pub(super) const LANES: usize = 16;
 #[repr(C, align(64))]
 pub(super) struct Aligned<T>(pub [T; LANES]);
 
+impl<T> Aligned<T> {
+    /// All numbers of some, one after the other.
+    #[inline(always)]
+    pub fn flat(all: &mut [Self]) -> &mut [T] {
+        // SAFETY: an array of arrays without gaps; the type is laid out as its field is.
+        unsafe { std::slice::from_raw_parts_mut(all.as_mut_ptr().cast(), all.len() * LANES) }
+    }
+}
+
+/// Adds up the products of 2 x 16 pixels, whose words begin `pitch` words apart, with two panels of weights, whose words
+/// are whole tiles of sixteen. The sums are of the first sixteen pixels' first and second panel, then of the others'.
+///
+/// # Safety
+/// As many words of each pixel must be there as the panels have; only [`Arithmetic::compute`] may call it.
+pub(super) type TileProduct<W> =
+    unsafe fn(pixels: [*const W; 2], pitch: usize, weights: [&[Aligned<W>]; 2], sums: &mut [Aligned<f32>; 4 * LANES]);
+
+/// Sixteen numbers.
+///
+/// # Safety
+/// They must lie within the slice.
+#[inline(always)]
+pub(super) unsafe fn lanes(numbers: &[f32], at: usize) -> &[f32; LANES] {
+    debug_assert!(at + LANES <= numbers.len());
+    // SAFETY: the caller's.
+    unsafe { &*numbers.as_ptr().add(at).cast() }
+}
+
+/// The same, to be written.
+///
+/// # Safety
+/// They must lie within the slice.
+#[inline(always)]
+pub(super) unsafe fn lanes_mut(numbers: &mut [f32], at: usize) -> &mut [f32; LANES] {
+    debug_assert!(at + LANES <= numbers.len());
+    // SAFETY: the caller's.
+    unsafe { &mut *numbers.as_mut_ptr().add(at).cast() }
+}
+
 /// How a kind of processor multiplies and adds.
 pub(super) trait Arithmetic: Sized + Send + Sync + 'static {
     /// What a product takes of one pixel at a time, 32 bits: a number, or two in bf16.
@@ -24,6 +63,9 @@ pub(super) trait Arithmetic: Sized + Send + Sync + 'static {
     const NUMBERS: usize;
     /// Pixels and panels whose sums fit into the registers at once: 12 x 2 or 6 x 1.
     const WIDE: bool;
+
+    /// How whole tiles are multiplied, where the processor can.
+    const TILES: Option<TileProduct<Self::Word>> = None;
 
     /// Computes some rows of a layer.
     fn compute(layer: &Layer<Self>, rows: Rows<'_>);
@@ -141,7 +183,7 @@ pub(super) mod x86 {
 
     use std::arch::x86_64::*;
 
-    use super::{Arithmetic, LANES, Layer, Rows};
+    use super::{super::amx, Arithmetic, LANES, Layer, Rows, TileProduct};
 
     /// AVX2 with FMA: two registers for sixteen numbers.
     pub(in super::super) struct Avx2;
@@ -214,7 +256,7 @@ pub(super) mod x86 {
 
     /// AVX-512: one register for sixteen numbers.
     macro_rules! avx512 {
-        ($name:ident, $features:literal, $($rest:item)*) => {
+        ($name:ident, $features:literal, $held:expr, $($rest:tt)*) => {
             impl Arithmetic for $name {
                 type Lanes = __m512;
                 const WIDE: bool = true;
@@ -224,6 +266,7 @@ pub(super) mod x86 {
                     fn compiled(layer: &Layer<$name>, rows: Rows<'_>) {
                         layer.compute(rows);
                     }
+                    let _held = $held;
                     // SAFETY: the processor has what the function is compiled for.
                     unsafe { compiled(layer, rows) }
                 }
@@ -284,8 +327,57 @@ pub(super) mod x86 {
         }
     }
 
-    avx512! { Avx512, "avx512f,fma",
+    avx512! { Avx512, "avx512f,fma", (),
         words_are_numbers!();
+    }
+
+    /// For those that multiply bf16 and add up f32: a word is two numbers.
+    macro_rules! words_are_pairs {
+        () => {
+            type Word = u32;
+            const NUMBERS: usize = 2;
+
+            #[inline(always)]
+            fn word(numbers: &[f32]) -> u32 {
+                let half = |number| u32::from(half::bf16::from_f32(number).to_bits());
+                half(numbers[1]) << 16 | half(numbers[0])
+            }
+
+            #[inline(always)]
+            fn words<'a>(numbers: &'a [f32], room: &'a mut Vec<u32>) -> &'a [u32] {
+                room.resize(numbers.len() / 2, 0);
+                let (whole, rest) = numbers.as_chunks::<{ 2 * LANES }>();
+                let (words, last) = room.as_chunks_mut::<LANES>();
+                for (numbers, words) in whole.iter().zip(words) {
+                    // SAFETY: see the module; both halves lie in the array, and the register is as long as that of words.
+                    unsafe {
+                        let low = _mm512_loadu_ps(numbers.as_ptr());
+                        let high = _mm512_loadu_ps(numbers.as_ptr().add(LANES));
+                        let narrow = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+                        _mm512_storeu_si512(words.as_mut_ptr().cast(), narrow);
+                    }
+                }
+                for (numbers, word) in rest.as_chunks::<2>().0.iter().zip(last) {
+                    *word = Self::word(numbers);
+                }
+                room
+            }
+
+            #[inline(always)]
+            fn load_words(words: &[u32; LANES]) -> Self::Lanes {
+                // SAFETY: see the module; the register is as long as the array.
+                unsafe { _mm512_castsi512_ps(_mm512_loadu_si512(words.as_ptr().cast())) }
+            }
+
+            #[inline(always)]
+            fn product(sum: Self::Lanes, word: u32, weights: Self::Lanes) -> Self::Lanes {
+                // SAFETY: see the module; registers of one length.
+                unsafe {
+                    let word = std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(word as i32));
+                    _mm512_dpbf16_ps(sum, word, std::mem::transmute::<__m512, __m512bh>(weights))
+                }
+            }
+        };
     }
 
     /// AVX-512 with products of bf16, added up in f32.
@@ -297,49 +389,20 @@ pub(super) mod x86 {
         }
     }
 
-    avx512! { Avx512Bf16, "avx512f,avx512bw,avx512bf16,fma",
-        type Word = u32;
-        const NUMBERS: usize = 2;
+    avx512! { Avx512Bf16, "avx512f,avx512bw,avx512bf16,fma", (),
+        words_are_pairs!();
+    }
+    /// The same, and products of whole tiles.
+    pub(in super::super) struct Amx;
 
-        #[inline(always)]
-        fn word(numbers: &[f32]) -> u32 {
-            let half = |number| u32::from(half::bf16::from_f32(number).to_bits());
-            half(numbers[1]) << 16 | half(numbers[0])
+    impl Amx {
+        pub(in super::super) fn is_available() -> bool {
+            Avx512Bf16::is_available() && amx::is_available()
         }
+    }
 
-        #[inline(always)]
-        fn words<'a>(numbers: &'a [f32], room: &'a mut Vec<u32>) -> &'a [u32] {
-            room.resize(numbers.len() / 2, 0);
-            let (whole, rest) = numbers.as_chunks::<{ 2 * LANES }>();
-            let (words, last) = room.as_chunks_mut::<LANES>();
-            for (numbers, words) in whole.iter().zip(words) {
-                // SAFETY: see the module; both halves lie in the array, and the register is as long as that of words.
-                unsafe {
-                    let low = _mm512_loadu_ps(numbers.as_ptr());
-                    let high = _mm512_loadu_ps(numbers.as_ptr().add(LANES));
-                    let narrow = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
-                    _mm512_storeu_si512(words.as_mut_ptr().cast(), narrow);
-                }
-            }
-            for (numbers, word) in rest.as_chunks::<2>().0.iter().zip(last) {
-                *word = Self::word(numbers);
-            }
-            room
-        }
-
-        #[inline(always)]
-        fn load_words(words: &[u32; LANES]) -> Self::Lanes {
-            // SAFETY: see the module; the register is as long as the array.
-            unsafe { _mm512_castsi512_ps(_mm512_loadu_si512(words.as_ptr().cast())) }
-        }
-
-        #[inline(always)]
-        fn product(sum: Self::Lanes, word: u32, weights: Self::Lanes) -> Self::Lanes {
-            // SAFETY: see the module; registers of one length.
-            unsafe {
-                let word = std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(word as i32));
-                _mm512_dpbf16_ps(sum, word, std::mem::transmute::<__m512, __m512bh>(weights))
-            }
-        }
+    avx512! { Amx, "avx512f,avx512bw,avx512bf16,fma", amx::Tiles::configured(),
+        words_are_pairs!();
+        const TILES: Option<TileProduct<u32>> = Some(amx::multiply);
     }
 }

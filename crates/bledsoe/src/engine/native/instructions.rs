@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 #[cfg(target_arch = "x86_64")]
-use super::arithmetic::x86::{Avx2, Avx512, Avx512Bf16};
+use super::arithmetic::x86::{Amx, Avx2, Avx512, Avx512Bf16};
 use super::{
     arithmetic::{Arithmetic, Plain},
     network::Network,
@@ -16,6 +16,8 @@ use crate::{
 /// A kind of processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Instructions {
+    #[cfg(target_arch = "x86_64")]
+    Amx,
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
     #[cfg(target_arch = "x86_64")]
@@ -31,6 +33,9 @@ impl Instructions {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
+            if Amx::is_available() {
+                all.push(Self::Amx);
+            }
             if Avx512Bf16::is_available() {
                 all.push(Self::Avx512Bf16);
             }
@@ -54,7 +59,7 @@ impl Instructions {
     /// Whether products are of bf16.
     pub fn is_narrow(self) -> bool {
         #[cfg(target_arch = "x86_64")]
-        return self == Self::Avx512Bf16;
+        return matches!(self, Self::Amx | Self::Avx512Bf16);
         #[cfg(not(target_arch = "x86_64"))]
         false
     }
@@ -62,6 +67,8 @@ impl Instructions {
     /// For people.
     pub fn name(self) -> &'static str {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => "bf16 (AMX)",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Bf16 => "bf16",
             #[cfg(target_arch = "x86_64")]
@@ -87,6 +94,8 @@ impl Instructions {
             Ok(Box::new(Network::<A>::new(name, graph, Arc::clone(threads))?))
         }
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => boxed::<Amx>(name, graph, threads),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Bf16 => boxed::<Avx512Bf16>(name, graph, threads),
             #[cfg(target_arch = "x86_64")]

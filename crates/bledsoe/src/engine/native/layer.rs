@@ -7,6 +7,7 @@ use super::{
     depthwise::Depthwise,
     map::{Map, Shape},
     pool::Pool,
+    window::Window,
 };
 
 /// What a layer does with one map, or several.
@@ -78,6 +79,17 @@ impl<A: Arithmetic> Layer<A> {
         }
     }
 
+    /// The window through which it reads its first input; `None` for those that need more than a few rows of it.
+    pub fn window(&self) -> Option<Window> {
+        match self {
+            Self::Convolution(convolution) => Some(convolution.window),
+            Self::Depthwise(depthwise) => Some(depthwise.window),
+            Self::Pool(pool) => Some(pool.window),
+            Self::Add | Self::Concat | Self::Activation(_) | Self::Sigmoid | Self::Softmax => Some(Window::PIXEL),
+            Self::GlobalAverage | Self::Enlarge(_) | Self::Spread(_) | Self::Extend { .. } => None,
+        }
+    }
+
     /// Computes `rows`; the inputs have shapes that [`Self::shape`] took.
     #[inline(always)]
     pub fn compute(&self, rows: Rows<'_>) {
@@ -120,9 +132,8 @@ fn activate<A: Arithmetic>(rows: Rows<'_>, activation: &Activation) {
 
 #[inline(always)]
 fn add<A: Arithmetic>(rows: Rows<'_>) {
-    let start = rows.first * rows.shape.row();
-    let length = rows.out.len();
-    let [a, b] = [0, 1].map(|i| rows.inputs[i].data[start..][..length].as_chunks::<LANES>().0);
+    let place = rows.first..rows.first + rows.out.len() / rows.shape.row();
+    let [a, b] = [0, 1].map(|i| rows.inputs[i].rows(place.clone()).as_chunks::<LANES>().0);
     for ((a, b), out) in a.iter().zip(b).zip(rows.out.as_chunks_mut::<LANES>().0) {
         A::store(A::add(A::load(a), A::load(b)), out);
     }
@@ -130,9 +141,11 @@ fn add<A: Arithmetic>(rows: Rows<'_>) {
 
 #[inline(always)]
 fn sigmoid(rows: Rows<'_>) {
-    let input = &rows.inputs[0].data[rows.first * rows.shape.row()..];
-    for (out, &x) in rows.out.iter_mut().zip(input) {
-        *out = 1.0 / (1.0 + (-x).exp());
+    let (input, channels) = (rows.inputs[0], rows.shape.channels);
+    for (place, pixel) in rows.pixels() {
+        let (numbers, rest) = pixel.split_at_mut(channels);
+        numbers.iter_mut().zip(input.pixel(place)).for_each(|(number, x)| *number = 1.0 / (1.0 + (-x).exp()));
+        rest.fill(0.0);
     }
 }
 

@@ -21,6 +21,11 @@ impl Shape {
         Self { items, height, width, channels, step: channels.next_multiple_of(LANES) }
     }
 
+    /// Of the network's input.
+    pub fn of_input(items: usize, sides: [usize; 2], channels: usize) -> Self {
+        Self { step: depth(channels), ..Self::new(items, sides, channels) }
+    }
+
     /// The same pixels with other channels.
     pub fn with_channels(self, channels: usize) -> Self {
         Self::new(self.items, [self.height, self.width], channels)
@@ -42,11 +47,19 @@ impl Shape {
     }
 }
 
-/// A map that a layer reads.
+/// Numbers of a pixel that convolutions read: its channels in pieces that are quickly copied, and whole words of bf16.
+pub(super) fn depth(channels: usize) -> usize {
+    channels.next_multiple_of(if channels < 8 { 2 } else { 8 })
+}
+
+/// A map that a layer reads, or some rows of it.
 #[derive(Clone, Copy)]
 pub(super) struct Map<'a> {
+    /// The whole map's.
     pub shape: Shape,
-    /// [`Shape::len`] numbers.
+    /// The first row that is there, counted through all pictures.
+    pub first: usize,
+    /// Whole rows.
     pub data: &'a [f32],
 }
 
@@ -55,13 +68,13 @@ impl<'a> Map<'a> {
     #[inline(always)]
     pub fn rows(&self, rows: std::ops::Range<usize>) -> &'a [f32] {
         let row = self.shape.row();
-        &self.data[rows.start * row..rows.end * row]
+        &self.data[(rows.start - self.first) * row..(rows.end - self.first) * row]
     }
 
     /// A pixel's numbers by its place among all.
     #[inline(always)]
     pub fn pixel(&self, place: usize) -> &'a [f32] {
-        &self.data[place * self.shape.step..][..self.shape.step]
+        &self.data[(place - self.first * self.shape.width) * self.shape.step..][..self.shape.step]
     }
 }
 
@@ -102,7 +115,7 @@ pub(super) fn from_planes(planes: &[f32], shape: Shape, map: &mut [f32]) {
     }
 }
 
-/// The planes of a map, N x C x H x W.
+/// The planes of a whole map, N x C x H x W.
 pub(super) fn to_planes(map: Map<'_>) -> Vec<f32> {
     let Shape { items, height, width, channels, step } = map.shape;
     let pixels = height * width;

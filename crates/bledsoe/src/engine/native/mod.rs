@@ -6,9 +6,12 @@
 //! in bf16 where the processor can; sums are f32 always.
 
 mod activation;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod arithmetic;
 mod convolution;
 mod depthwise;
+mod field;
 mod instructions;
 mod layer;
 mod map;
@@ -16,8 +19,10 @@ mod network;
 mod plan;
 mod pool;
 mod reading;
+mod run;
 #[cfg(test)]
 mod tests;
+mod tiles;
 mod window;
 
 use std::sync::Arc;

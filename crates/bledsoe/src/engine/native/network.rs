@@ -6,9 +6,9 @@ use rayon::prelude::*;
 
 use super::{
     arithmetic::Arithmetic,
-    layer::Rows,
     map::{self, Map, Room, Shape},
     plan::{Output, Plan},
+    run::Run,
 };
 use crate::{
     Error, Result,
@@ -27,54 +27,58 @@ pub(super) struct Network<A: Arithmetic> {
     /// Pictures that go through all layers together.
     group: usize,
     threads: Arc<rayon::ThreadPool>,
-    /// Rooms of runs that are done: to ask the system for memory takes as long as some layers.
+    /// Memory of maps, and of bands, that is not in use: to ask the system for it takes as long as some layers.
     rooms: Mutex<Vec<Rooms>>,
+    bands: Mutex<Vec<Rooms>>,
 }
 
-/// The memory of a run's maps.
 type Rooms = Vec<Room>;
+
+/// Rooms out of those that are not in use, so many at least.
+fn taken(free: &Mutex<Vec<Rooms>>, count: usize) -> Rooms {
+    let mut rooms = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+    rooms.resize_with(count.max(rooms.len()), Room::default);
+    rooms
+}
 
 impl<A: Arithmetic> Network<A> {
     /// The error says what there is no layer for.
     pub fn new(name: &str, graph: &Graph<'_>, threads: Arc<rayon::ThreadPool>) -> Result<Self, String> {
         let plan = Plan::new(graph)?;
         let group = (plan.weights() / BYTES_A_PICTURE).max(1);
-        Ok(Self { name: name.to_owned(), plan, group, threads, rooms: Mutex::default() })
+        Ok(Self { name: name.to_owned(), plan, group, threads, rooms: Mutex::default(), bands: Mutex::default() })
     }
 
     fn fail(&self, reason: &str, input: &Tensor) -> Error {
         Error::engine("native", format!("{}: an input of {:?}: {reason}", self.name, input.shape))
     }
 
-    /// The planes of each output for some pictures; `together`: all threads share each layer. `shapes` are those of the
-    /// plan's maps.
-    fn outputs(&self, planes: &[f32], shapes: &[Shape], together: bool) -> Vec<Vec<f32>> {
-        let free = self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut rooms = free.unwrap_or_else(|| (0..self.plan.rooms).map(|_| Room::default()).collect());
-        let input = shapes[0];
-        map::from_planes(planes, input, rooms[0].numbers(input.len()));
-        for (step, &shape) in self.plan.steps.iter().zip(&shapes[1..]) {
-            let mut taken = std::mem::take(&mut rooms[step.room]);
-            let out = taken.numbers(shape.len());
-            let map = |&map: &usize| Map { shape: shapes[map], data: rooms[self.plan.room(map)].read() };
-            let inputs: Vec<Map<'_>> = step.inputs.iter().map(map).collect();
-            let compute = |(first, out): (usize, &mut [f32])| {
-                A::compute(&step.layer, Rows { inputs: &inputs, shape, first, out });
-            };
-            if together {
-                let rows = shape.rows().div_ceil(self.threads.current_num_threads());
-                let parts = out.par_chunks_mut(rows * shape.row()).enumerate();
-                parts.map(|(i, out)| (i * rows, out)).for_each(compute);
-            } else {
-                compute((0, out));
-            }
-            rooms[step.room] = taken;
+    /// The planes of each output for some pictures; `share`: all threads share the rows of each run. `shapes` are those of
+    /// the plan's maps.
+    fn outputs(&self, planes: &[f32], shapes: &[Shape], share: bool) -> Vec<Vec<f32>> {
+        let plan = &self.plan;
+        let mut rooms = taken(&self.rooms, plan.rooms.iter().max().map_or(1, |most| most + 1));
+        map::from_planes(planes, shapes[0], rooms[0].numbers(shapes[0].len()));
+        for run in &plan.runs {
+            let shape = shapes[run.end];
+            let mut made = std::mem::take(&mut rooms[plan.rooms[run.end]]);
+            let out = made.numbers(shape.len());
+            let map = |map: usize| Map { shape: shapes[map], first: 0, data: rooms[plan.rooms[map]].read() };
+            let steps = Run::new(&plan.steps[run.clone()], &shapes[run.start + 1..=run.end], map);
+            let parts = if share { self.threads.current_num_threads() } else { 1 };
+            let rows = shape.rows().div_ceil(parts);
+            out.par_chunks_mut(rows * shape.row()).enumerate().for_each(|(i, out)| {
+                let mut bands = taken(&self.bands, run.len() - 1);
+                steps.compute(i * rows, out, &mut bands);
+                self.bands.lock().unwrap_or_else(PoisonError::into_inner).push(bands);
+            });
+            rooms[plan.rooms[run.end]] = made;
         }
         let planes = |output: &Output| {
-            let shape = shapes[output.map];
-            map::to_planes(Map { shape, data: rooms[self.plan.room(output.map)].read() })
+            let data = rooms[plan.rooms[output.map]].read();
+            map::to_planes(Map { shape: shapes[output.map], first: 0, data })
         };
-        let outputs = self.plan.outputs.iter().map(planes).collect();
+        let outputs = plan.outputs.iter().map(planes).collect();
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(rooms);
         outputs
     }
@@ -98,11 +102,11 @@ impl<A: Arithmetic> Session for Network<A> {
         let groups = items.div_ceil(self.group).next_multiple_of(threads);
         let group = items.div_ceil(groups.max(1)).max(1);
         let (of_group, of_rest, whole) = (shapes(group)?, shapes((items % group).max(1))?, shapes(items)?);
-        let together = items.div_ceil(group) < threads;
+        let share = items.div_ceil(group) < threads;
         let groups: Vec<Vec<Vec<f32>>> = self.threads.install(|| {
             let groups = input.data.par_chunks((group * picture).max(1));
             let shapes = |planes: &[f32]| if planes.len() == group * picture { &of_group } else { &of_rest };
-            groups.map(|planes| self.outputs(planes, shapes(planes), together)).collect()
+            groups.map(|planes| self.outputs(planes, shapes(planes), share)).collect()
         });
         let output = |(place, output): (usize, &Output)| {
             let Shape { height, width, channels, .. } = whole[output.map];

@@ -1,26 +1,28 @@
 //! A network's layers in order, and where their maps are kept.
 
+use std::ops::Range;
+
 use super::{arithmetic::Arithmetic, layer::Layer, map::Shape, reading::Drafts};
 use crate::model::graph::Graph;
 
 /// A network's layers, in order.
 pub(super) struct Plan<A: Arithmetic> {
     pub steps: Vec<Step<A>>,
+    /// Steps that are computed together: each but the last makes what the next alone reads, a few rows at a time.
+    pub runs: Vec<Range<usize>>,
+    /// Where each map is kept that a run makes; the first is the input.
+    pub rooms: Vec<usize>,
     pub outputs: Vec<Output>,
     /// Of the input.
     pub channels: usize,
-    /// Rooms for maps; the first is the input's.
-    pub rooms: usize,
     /// Maps that must be of one pixel: layers read them as vectors.
-    pub vectors: Vec<usize>,
+    vectors: Vec<usize>,
 }
 
 /// A layer, and the maps that it reads and makes. The input is map 0, and each step makes the next one.
 pub(super) struct Step<A: Arithmetic> {
     pub layer: Layer<A>,
     pub inputs: Vec<usize>,
-    /// Where the map that it makes is kept.
-    pub room: usize,
 }
 
 /// What is read of the network.
@@ -44,9 +46,27 @@ impl<A: Arithmetic> Plan<A> {
         Ok(plan)
     }
 
+    /// Of layers in order, with the steps that read each map, [`usize::MAX`] for the one who runs the network.
+    pub fn of(
+        steps: Vec<Step<A>>,
+        readers: &[Vec<usize>],
+        outputs: Vec<Output>,
+        channels: usize,
+        vectors: Vec<usize>,
+    ) -> Self {
+        let goes_on = |&step: &usize| {
+            readers[step] == [step] && steps[step].inputs[0] == step && steps[step].layer.window().is_some()
+        };
+        let starts = (0..steps.len()).filter(|step| *step == 0 || !goes_on(step));
+        let ends = starts.clone().skip(1).chain([steps.len()]);
+        let runs: Vec<Range<usize>> = starts.zip(ends).map(|(start, end)| start..end).collect();
+        let rooms = rooms(&runs, readers);
+        Self { steps, runs, rooms, outputs, channels, vectors }
+    }
+
     /// The shape of an input.
     pub fn input(&self, items: usize, sides: [usize; 2]) -> Shape {
-        Shape { step: step_of_input(self.channels), ..Shape::new(items, sides, self.channels) }
+        Shape::of_input(items, sides, self.channels)
     }
 
     /// The shapes of all maps, the input first; `None` if it is too small.
@@ -69,14 +89,23 @@ impl<A: Arithmetic> Plan<A> {
         let bytes = |step: &Step<A>| if let Layer::Convolution(layer) = &step.layer { layer.bytes() } else { 0 };
         self.steps.iter().map(bytes).sum()
     }
-
-    /// Where a map is kept.
-    pub fn room(&self, map: usize) -> usize {
-        map.checked_sub(1).map_or(0, |step| self.steps[step].room)
-    }
 }
 
-/// Whole words of bf16.
-pub(super) fn step_of_input(channels: usize) -> usize {
-    channels.next_multiple_of(2)
+/// Where to keep the maps that runs make: one that nobody reads any more gives its room to another.
+fn rooms(runs: &[Range<usize>], readers: &[Vec<usize>]) -> Vec<usize> {
+    let mut rooms = vec![0; readers.len()];
+    let (mut count, mut free, mut wanted) = (1, Vec::new(), Vec::new());
+    for run in runs {
+        rooms[run.end] = free.pop().unwrap_or(count);
+        count = count.max(rooms[run.end] + 1);
+        wanted.push(run.end);
+        wanted.retain(|&map| {
+            let is_wanted = readers[map].iter().any(|&reader| reader >= run.end);
+            if !is_wanted {
+                free.push(rooms[map]);
+            }
+            is_wanted
+        });
+    }
+    rooms
 }

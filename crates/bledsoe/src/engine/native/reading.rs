@@ -10,7 +10,7 @@ use super::{
     depthwise::Depthwise,
     layer::Layer,
     map::Shape,
-    plan::{Output, Plan, Step, step_of_input},
+    plan::{Output, Plan, Step},
     pool::Pool,
     window::Window,
 };
@@ -335,42 +335,28 @@ impl<'g, 'a, A: Arithmetic> Drafts<'g, 'a, A> {
             Ok(Output { map: value.map, is_vector: value.is_vector })
         });
         let outputs = outputs.collect::<Result<Vec<_>, String>>()?;
-        let mut last_use = vec![0; self.drafts.len() + 1];
+        let mut readers = vec![Vec::new(); self.drafts.len() + 1];
         for (step, (_, inputs)) in self.drafts.iter().enumerate() {
-            inputs.iter().for_each(|&map| last_use[map] = step);
+            inputs.iter().for_each(|&map| readers[map].push(step));
         }
-        outputs.iter().for_each(|output| last_use[output.map] = usize::MAX);
-        let (mut free, mut rooms) = (Vec::new(), 1);
+        outputs.iter().for_each(|output| readers[output.map].push(usize::MAX));
         let mut steps: Vec<Step<A>> = Vec::new();
-        for (place, (draft, inputs)) in self.drafts.into_iter().enumerate() {
+        for (draft, inputs) in self.drafts {
             if inputs.contains(&0) && !matches!(draft, Draft::Convolution(_)) {
                 return Err("its input goes into something else than a convolution".into());
             }
-            let room = free.pop().unwrap_or_else(|| {
-                rooms += 1;
-                rooms - 1
-            });
-            for (i, &map) in inputs.iter().enumerate() {
-                if last_use[map] == place && map > 0 && !inputs[..i].contains(&map) {
-                    free.push(steps[map - 1].room);
-                }
-            }
             let layer = match draft {
                 Draft::Convolution(Weights { window, outputs, inputs: depth, weights, bias, activation }) => {
-                    let step = if inputs[0] == 0 { step_of_input(depth) } else { Shape::new(1, [1, 1], depth).step };
-                    Layer::Convolution(Convolution::new(window, [outputs, depth], step, &weights, &bias, activation))
+                    Layer::Convolution(Convolution::new(window, [outputs, depth], &weights, &bias, activation))
                 }
                 Draft::Depthwise(Weights { window, outputs, weights, bias, activation, .. }) => {
                     Layer::Depthwise(Depthwise::new(window, outputs, &weights, &bias, activation))
                 }
                 Draft::Done(layer) => layer,
             };
-            steps.push(Step { layer, inputs, room });
-            if last_use[place + 1] == 0 {
-                free.push(room);
-            }
+            steps.push(Step { layer, inputs });
         }
-        Ok(Plan { steps, outputs, channels: self.channels, rooms, vectors: self.vectors })
+        Ok(Plan::of(steps, &readers, outputs, self.channels, self.vectors))
     }
 }
 

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::instructions::Instructions;
+use super::{
+    arithmetic::{Aligned, Arithmetic, LANES, Plain, TileProduct},
+    instructions::Instructions,
+    layer::{Layer, Rows},
+    network::Network,
+};
 use crate::{
     engine::{Backend, Engine, EngineConfig, Precision, Session, Tensor},
     model::{
@@ -25,9 +30,79 @@ fn by_rten(onnx: &[u8], input: Tensor) -> Vec<Tensor> {
     engine.load("reference", onnx.to_vec(), Precision::Full).unwrap().run(input).unwrap()
 }
 
+fn pool(threads: usize) -> Arc<rayon::ThreadPool> {
+    Arc::new(rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap())
+}
+
 fn load(instructions: Instructions, onnx: &[u8], threads: usize) -> Result<Box<dyn Session>, String> {
-    let threads = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
-    instructions.load("tested", &Graph::read(onnx, "tested").unwrap(), &threads)
+    instructions.load("tested", &Graph::read(onnx, "tested").unwrap(), &pool(threads))
+}
+
+/// A processor that multiplies whole tiles, played by plain loops.
+struct Tiled;
+
+impl Arithmetic for Tiled {
+    type Word = f32;
+    type Lanes = [f32; LANES];
+    const NUMBERS: usize = 1;
+    const WIDE: bool = false;
+    const TILES: Option<TileProduct<f32>> = Some(product_of_tiles);
+
+    fn compute(layer: &Layer<Self>, rows: Rows<'_>) {
+        layer.compute(rows);
+    }
+    fn word(numbers: &[f32]) -> f32 {
+        Plain::word(numbers)
+    }
+    fn words<'a>(numbers: &'a [f32], _: &'a mut Vec<f32>) -> &'a [f32] {
+        numbers
+    }
+    fn splat(number: f32) -> Self::Lanes {
+        Plain::splat(number)
+    }
+    fn load(numbers: &[f32; LANES]) -> Self::Lanes {
+        *numbers
+    }
+    fn store(lanes: Self::Lanes, numbers: &mut [f32; LANES]) {
+        *numbers = lanes;
+    }
+    fn add(a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
+        Plain::add(a, b)
+    }
+    fn max(a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
+        Plain::max(a, b)
+    }
+    fn min(a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
+        Plain::min(a, b)
+    }
+    fn multiply_add(sum: Self::Lanes, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
+        Plain::multiply_add(sum, a, b)
+    }
+    fn load_words(words: &[f32; LANES]) -> Self::Lanes {
+        *words
+    }
+    fn product(_: Self::Lanes, _: f32, _: Self::Lanes) -> Self::Lanes {
+        unreachable!("it has tiles")
+    }
+}
+
+unsafe fn product_of_tiles(
+    pixels: [*const f32; 2],
+    pitch: usize,
+    weights: [&[Aligned<f32>]; 2],
+    sums: &mut [Aligned<f32>; 4 * LANES],
+) {
+    assert!(weights.iter().all(|panel| panel.len() == weights[0].len() && panel.len().is_multiple_of(LANES)));
+    for (place, sums) in sums.iter_mut().enumerate() {
+        let (tile, row) = (place / LANES, place % LANES);
+        let mut sum = [0.0; LANES];
+        for (k, weights) in weights[tile % 2].iter().enumerate() {
+            // SAFETY: the caller's.
+            let number = unsafe { *pixels[tile / 2].add(row * pitch + k) };
+            sum = Plain::multiply_add(sum, [number; LANES], weights.0);
+        }
+        sums.0 = sum;
+    }
 }
 
 /// A network of `nodes` with an input x of so many channels, and all of `outputs`.
@@ -94,18 +169,24 @@ fn other_layers() -> Vec<u8> {
 /// Fails unless all processors give what rten gives, but for rounding: of f32, or of bf16 in each product.
 fn compare(onnx: &[u8], input: &Tensor) {
     let expected = by_rten(onnx, input.clone());
-    for instructions in Instructions::available() {
-        for threads in [1, 3] {
-            let made = load(instructions, onnx, threads).unwrap().run(input.clone()).unwrap();
-            assert_eq!(made.len(), expected.len());
-            for (place, (made, expected)) in made.iter().zip(&expected).enumerate() {
-                assert_eq!(made.shape, expected.shape, "{instructions:?}");
-                let scale = expected.data.iter().fold(1.0f32, |most, x| most.max(x.abs()));
-                let off = made.data.iter().zip(&expected.data).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
-                let allowed = if instructions.is_narrow() { 0.02 } else { 1e-5 } * scale;
-                assert!(off <= allowed, "{instructions:?}, {threads} threads, output {place}: off by {off} of {scale}");
-            }
+    let near = |session: &dyn Session, allowed: f32, name: &str| {
+        let made = session.run(input.clone()).unwrap();
+        assert_eq!(made.len(), expected.len());
+        for (place, (made, expected)) in made.iter().zip(&expected).enumerate() {
+            assert_eq!(made.shape, expected.shape, "{name}");
+            let scale = expected.data.iter().fold(1.0f32, |most, x| most.max(x.abs()));
+            let off = made.data.iter().zip(&expected.data).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+            assert!(off <= allowed * scale, "{name}, output {place}: off by {off} of {scale}");
         }
+    };
+    for threads in [1, 3] {
+        for instructions in Instructions::available() {
+            let allowed = if instructions.is_narrow() { 0.02 } else { 1e-5 };
+            let name = format!("{instructions:?}, {threads} threads");
+            near(&*load(instructions, onnx, threads).unwrap(), allowed, &name);
+        }
+        let tiled = Network::<Tiled>::new("tested", &Graph::read(onnx, "tested").unwrap(), pool(threads)).unwrap();
+        near(&tiled, 1e-5, &format!("tiles, {threads} threads"));
     }
 }
 
@@ -159,11 +240,10 @@ proptest! {
         let mut onnx = other_layers();
         let at = at.index(onnx.len());
         onnx[at] = byte;
-        if let Ok(graph) = Graph::read(&onnx, "damaged") {
-            let threads = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
-            if let Ok(session) = Instructions::Plain.load("damaged", &graph, &threads) {
-                let _ = session.run(Tensor { shape: vec![2, 3, 10, 14], data: numbers(1, 2 * 3 * 140) });
-            }
+        if let Ok(graph) = Graph::read(&onnx, "damaged")
+            && let Ok(session) = Instructions::Plain.load("damaged", &graph, &pool(1))
+        {
+            let _ = session.run(Tensor { shape: vec![2, 3, 10, 14], data: numbers(1, 2 * 3 * 140) });
         }
     }
 
@@ -183,7 +263,7 @@ proptest! {
             assert_eq!(together.shape, [items, 20]);
             for (picture, together) in data.chunks(3 * 81).zip(together.data.chunks(20)) {
                 let alone = session.run(Tensor { shape: vec![1, 3, 9, 9], data: picture.to_vec() }).unwrap().remove(0);
-                assert_eq!(alone.data, together);
+                assert_eq!(alone.data, together, "{instructions:?}");
             }
         }
     }
@@ -192,6 +272,37 @@ proptest! {
 #[test]
 fn other_layers_give_what_rten_gives() {
     compare(&other_layers(), &Tensor { shape: vec![3, 3, 10, 14], data: numbers(7, 3 * 3 * 140) });
+}
+
+/// Layers that are computed some rows at a time: the maps between them are larger than what that is for.
+#[test]
+fn bands_give_what_rten_gives() {
+    let onnx = network(3, &["y"], |graph| {
+        let convolution = |graph: &mut Writer, names: [&str; 2], shape: [usize; 4], step: i64, group: usize, seed| {
+            let weights_name = format!("{}w", names[1]);
+            weights(graph, &weights_name, &shape, seed);
+            let margin = shape[2] as i64 / 2;
+            let attributes = [
+                ("strides", Attribute::Ints(&[step, step])),
+                ("pads", Attribute::Ints(&[margin; 4])),
+                ("group", Attribute::Int(group as i64)),
+                ONCE[0],
+            ];
+            onnx::node(graph, "Conv", &[names[0], &weights_name], names[1], &attributes);
+        };
+        convolution(graph, ["x", "a"], [40, 3, 3, 3], 1, 1, 1);
+        convolution(graph, ["a", "b"], [40, 1, 3, 3], 2, 40, 2);
+        convolution(graph, ["b", "c"], [64, 40, 1, 1], 1, 1, 3);
+        convolution(graph, ["c", "d"], [16, 64, 5, 5], 1, 1, 4);
+        let halve =
+            [ONCE[0], ONCE[1], ("kernel_shape", Attribute::Ints(&[2, 2])), ("strides", Attribute::Ints(&[2, 2]))];
+        onnx::node(graph, "MaxPool", &["d"], "e", &halve);
+        convolution(graph, ["e", "y"], [20, 16, 3, 3], 3, 1, 5);
+    });
+    for sides in [[150, 97], [61, 230], [20, 20]] {
+        let shape = vec![3, 3, sides[0], sides[1]];
+        compare(&onnx, &Tensor { data: numbers(3, shape.iter().product()), shape });
+    }
 }
 
 /// All embedded networks, with embedders in what they are run in.

@@ -27,6 +27,14 @@ impl Window {
         Some(Shape::new(input.items, [side(0, input.height)?, side(1, input.width)?], channels))
     }
 
+    /// The rows of an input that windows of some rows of the output reach, both counted through all pictures.
+    pub fn reach(&self, rows: &Range<usize>, input: Shape, output: Shape) -> Range<usize> {
+        let (first, last) = (rows.start, rows.end - 1);
+        let (_, start) = self.inside(0, first % output.height, input.height);
+        let (down, end) = self.inside(0, last % output.height, input.height);
+        first / output.height * input.height + start..last / output.height * input.height + end + down.len()
+    }
+
     /// Pixels of the window.
     pub fn area(&self) -> usize {
         self.size[0] * self.size[1]
