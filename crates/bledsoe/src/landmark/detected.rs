@@ -13,6 +13,10 @@ impl Landmarker for DetectedPoints {
     }
 
     fn landmarks(&self, _photo: &Photo, detection: &Detection) -> Result<Landmarks> {
+        self.guess(detection)
+    }
+
+    fn guess(&self, detection: &Detection) -> Result<Landmarks> {
         let points = detection.points.ok_or_else(|| {
             Error::Mismatch("the detector finds no points: use --landmarks landmarks5, or --detector centerface".into())
         })?;

@@ -78,4 +78,10 @@ pub trait Landmarker: Send + Sync {
     /// # Errors
     /// When the detection lacks what the landmarker needs.
     fn landmarks(&self, photo: &Photo, detection: &Detection) -> Result<Landmarks>;
+
+    /// Where they are about, by the detection alone: as large as the face, but perhaps not turned as it is.
+    ///
+    /// # Errors
+    /// As [`Self::landmarks`].
+    fn guess(&self, detection: &Detection) -> Result<Landmarks>;
 }

@@ -31,6 +31,15 @@ impl RegressionTrees {
     pub fn new(id: &str, predictor: ShapePredictor) -> Self {
         Self { id: id.to_owned(), predictor }
     }
+
+    /// A shape in the box's own measure as landmarks.
+    fn in_photo(&self, rect: &Rect, shape: &[f32]) -> Landmarks {
+        let points = shape.as_chunks::<2>().0.iter().map(|&place| {
+            let [x, y] = in_photo(rect, place);
+            Point::new(x as f32, y as f32)
+        });
+        Landmarks { scheme: self.predictor.scheme(), points: points.collect() }
+    }
 }
 
 impl Landmarker for RegressionTrees {
@@ -39,14 +48,19 @@ impl Landmarker for RegressionTrees {
     }
 
     fn landmarks(&self, photo: &Photo, detection: &Detection) -> Result<Landmarks> {
-        let rect = detection.points.as_ref().map_or(detection.rect, square_around);
-        let shape = predict(&self.predictor, photo, &rect);
-        let points = shape.as_chunks::<2>().0.iter().map(|&place| {
-            let [x, y] = in_photo(&rect, place);
-            Point::new(x as f32, y as f32)
-        });
-        Ok(Landmarks { scheme: self.predictor.scheme(), points: points.collect() })
+        let rect = dlibs_rect(detection);
+        Ok(self.in_photo(&rect, &predict(&self.predictor, photo, &rect)))
     }
+
+    /// The mean shape.
+    fn guess(&self, detection: &Detection) -> Result<Landmarks> {
+        Ok(self.in_photo(&dlibs_rect(detection), &self.predictor.initial))
+    }
+}
+
+/// The box that dlib's HOG detector would draw.
+fn dlibs_rect(detection: &Detection) -> Rect {
+    detection.points.as_ref().map_or(detection.rect, square_around)
 }
 
 /// The box that dlib's HOG detector would draw around a face with these five points.

@@ -227,8 +227,9 @@ impl Finder {
             return Reduction::None;
         }
         // A face that cannot be placed is told of when its chip is cut.
-        let placed = self.chosen(reduced, faces).into_iter().flat_map(|face| self.place(reduced, face));
-        placed.map(|face| for_chips(&face.maps)).min().unwrap_or(reduced.reduction())
+        let maps = |face: Detection| self.maps(&self.landmarker.guess(&face)?);
+        let maps = self.chosen(reduced, faces).into_iter().flat_map(maps);
+        maps.map(|maps| for_chips(&maps)).min().unwrap_or(reduced.reduction())
     }
 
     fn chosen(&self, reduced: &Reduced, faces: &[Detection]) -> Vec<Detection> {
@@ -242,8 +243,12 @@ impl Finder {
         for point in &mut landmarks.points {
             *point = reduced.in_whole(*point);
         }
-        let maps = self.templates.iter().map(|(template, size)| template.fit(&landmarks, *size));
-        Ok(Placed { maps: maps.collect::<Result<_>>()?, detection, landmarks })
+        Ok(Placed { maps: self.maps(&landmarks)?, detection, landmarks })
+    }
+
+    /// The maps that bring a face with these landmarks to its chips.
+    fn maps(&self, landmarks: &Landmarks) -> Result<Vec<Affine>> {
+        self.templates.iter().map(|(template, size)| template.fit(landmarks, *size)).collect()
     }
 
     /// Cuts the chips of the chosen faces out, of a finer photo if need be, and looks at the whole one.
