@@ -17,6 +17,7 @@ impl<T> Aligned<T> {
     /// All numbers of some, one after the other.
     #[inline(always)]
     pub fn flat(all: &mut [Self]) -> &mut [T] {
+        const { assert!(size_of::<Self>() == LANES * size_of::<T>(), "no gaps") }
         // SAFETY: an array of arrays without gaps; the type is laid out as its field is.
         unsafe { std::slice::from_raw_parts_mut(all.as_mut_ptr().cast(), all.len() * LANES) }
     }
