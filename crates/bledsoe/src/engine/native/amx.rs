@@ -16,7 +16,8 @@ pub(super) fn is_available() -> bool {
     *IS_AVAILABLE.get_or_init(|| has_instructions() && is_permitted())
 }
 
-fn has_instructions() -> bool {
+/// Whether the processor has it.
+pub(super) fn has_instructions() -> bool {
     const BF16: u32 = 1 << 22;
     const TILE: u32 = 1 << 24;
     __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & (BF16 | TILE) == BF16 | TILE

@@ -28,7 +28,7 @@ pub(super) enum Instructions {
 }
 
 impl Instructions {
-    /// All that this processor has, the fastest first. No other may be loaded for.
+    /// All that this processor has, the fastest of most first. No other may be loaded for.
     pub fn available() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -53,7 +53,16 @@ impl Instructions {
     /// The fastest that computes exactly enough.
     pub fn best(precision: Precision) -> Self {
         let is_exact = |instructions: &Self| precision == Precision::Fast || !instructions.is_narrow();
-        Self::available().into_iter().find(is_exact).unwrap_or(Self::Plain)
+        let suits = |instructions: &Self| is_exact(instructions) && !instructions.is_slow();
+        Self::available().into_iter().find(suits).unwrap_or(Self::Plain)
+    }
+
+    /// Processors with AMX multiply bf16 by AVX-512 at half the rate of f32 (measured); their system may not lend tiles.
+    fn is_slow(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self == Self::Avx512Bf16 && super::amx::has_instructions();
+        #[cfg(not(target_arch = "x86_64"))]
+        false
     }
 
     /// Whether products are of bf16.
