@@ -57,7 +57,7 @@ impl Instructions {
         Self::available().into_iter().find(suits).unwrap_or(Self::Plain)
     }
 
-    /// Processors with AMX multiply bf16 by AVX-512 at half the rate of f32 (measured); their system may not lend tiles.
+    /// A Xeon with AMX multiplied bf16 by AVX-512 more slowly than f32; its system may not lend tiles.
     fn is_slow(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         return self == Self::Avx512Bf16 && super::amx::has_instructions();

@@ -49,13 +49,13 @@ impl<'a, A: Arithmetic> Run<'a, A> {
                 let out = match (written.first_mut(), held.get_mut(place)) {
                     (Some(room), Some(held)) => {
                         let numbers = room.numbers(lengths[place]);
-                        let place = |row: usize| (row - portion.first) * shape.row();
+                        let at = |row: usize| (row - portion.first) * shape.row();
                         if held.end > portion.first {
                             let start = (portion.first - held.start) * shape.row();
-                            numbers.copy_within(start..start + place(held.end), 0);
+                            numbers.copy_within(start..start + at(held.end), 0);
                         }
                         *held = portion.held();
-                        &mut numbers[place(portion.fresh.start)..place(portion.fresh.end)]
+                        &mut numbers[at(portion.fresh.start)..at(portion.fresh.end)]
                     }
                     _ => {
                         let out;
@@ -102,10 +102,11 @@ impl<'a, A: Arithmetic> Run<'a, A> {
             for (place, step) in self.steps.iter().enumerate().rev() {
                 let fresh = read.start.max(made[place])..read.end.max(made[place]);
                 made[place] = fresh.end;
-                let window = step.layer.window().unwrap_or(Window::PIXEL);
                 portions.push(Portion { first: read.start, fresh: fresh.clone() });
                 if let Some(before) = place.checked_sub(1) {
+                    let window = step.layer.window().unwrap_or(Window::PIXEL);
                     read = match fresh.is_empty() {
+                        // Only at the lower border, where nothing is read once more.
                         true => made[before]..made[before],
                         false => window.reach(&fresh, self.shapes[before], self.shapes[place]),
                     };
